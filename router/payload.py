@@ -1,0 +1,76 @@
+"""Bodies: raw bytes to JSON values and back, within bounds."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, NoReturn, TypeAlias
+
+import orjson
+
+from router.errors import UnreadableBody
+
+JSON: TypeAlias = Any
+"""A parsed JSON value: None, bool, int, float, str, list or dict with text keys."""
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def parse_body(body: bytes) -> JSON:
+    """
+    Read a JSON text in UTF-8.
+
+    What the fast parser refuses although the grammar of JSON allows it is read a second time, more patiently: numbers
+    of hundreds of digits stay exact, and a lone surrogate becomes U+FFFD, because it could be neither stored nor sent.
+
+    Raises:
+        UnreadableBody: It is not UTF-8, not JSON (`NaN` is not), or nested deeper than some hundred levels.
+    """
+    body = body.removeprefix(_BYTE_ORDER_MARK)
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return _parse_patiently(body)
+
+
+def _parse_patiently(body: bytes) -> JSON:
+    try:
+        text = body.decode("utf-8")
+        return _without_lone_surrogates(json.loads(text, parse_constant=_refuse_constant, parse_float=_finite_float))
+    except UnicodeDecodeError:
+        raise UnreadableBody("the body is not UTF-8 text") from None
+    except RecursionError:
+        raise UnreadableBody("the body is nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise UnreadableBody(
+            f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from None
+    except ValueError as error:  # `NaN`, or an integer of more than 4,300 digits
+        raise UnreadableBody(f"the body is not JSON that can be read: {error}") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite_float(digits: str) -> float:
+    # 1e400 is JSON, but infinity could not be written as JSON again.
+    return max(-sys.float_info.max, min(sys.float_info.max, float(digits)))
+
+
+def _without_lone_surrogates(value: JSON) -> JSON:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_without_lone_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_lone_surrogates(key): _without_lone_surrogates(item) for key, item in value.items()}
+    return value
+
+
+def dump_json(value: JSON) -> bytes:
+    """Write a JSON value as compact UTF-8. Whole numbers of any size stay exact."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # an integer beyond 64 bits, or nested deeper than 254 levels
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
