@@ -93,6 +93,13 @@ class Event:
         return parse_body(self.body)
 
 
+class Markup(StrEnum):
+    """How values are escaped when a template inserts them into a message; `messages/escaping.py` does it."""
+
+    TEXT = "text"
+    SLACK = "slack"
+
+
 @dataclass(frozen=True)
 class Message:
     """

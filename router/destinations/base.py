@@ -12,25 +12,17 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
 import httpx
 from pydantic import Field
 
-from router.events import Event, Message
+from router.events import Event, Markup, Message
 from router.fields import Duration, Model, PerTime, Schedule, Statuses
 from router.secret import Secret
 
 TEAMWORK_SCHEDULE = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=10))
 """Source: the vendor's webhook page, "reattempted 3 times" after 1, 5 and 10 minutes, read 2026-11."""
-
-
-class Markup(StrEnum):
-    """How values are escaped when a template inserts them into a message; `messages/escaping.py` does it."""
-
-    TEXT = "text"
-    SLACK = "slack"
 
 
 @dataclass(frozen=True)
