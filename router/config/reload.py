@@ -1,0 +1,226 @@
+"""The running rule set: which one judges, how a new one takes its place, and how an older one is found again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from router.clock import Clock, Timer
+from router.config.load import load, restore
+from router.config.model import Configuration
+from router.config.problems import ConfigurationInvalid, Problem
+from router.errors import StoreUnavailable
+from router.secret import Redactor
+from router.store.base import RuleSetText, Store
+
+log = logging.getLogger("router.reload")
+
+POLL_SECONDS = 1.0
+_KEPT = 8
+
+
+class RuleSets:
+    """
+    The running rule set, and older ones by their hash.
+
+    `current` is read once by whoever judges an event, so each event is judged by exactly one rule set.
+    """
+
+    def __init__(self, current: Configuration, store: Store) -> None:
+        self.current = current
+        self._store = store
+        self._restored: OrderedDict[str, Configuration | None] = OrderedDict()
+
+    async def get(self, ruleset_hash: str) -> Configuration | None:
+        """
+        Find a rule set by its hash; None where it is not kept, or this version cannot read it.
+
+        Raises:
+            StoreUnavailable: It could not be looked up now.
+        """
+        if ruleset_hash == self.current.hash:
+            return self.current
+        if ruleset_hash not in self._restored:
+            self._restored[ruleset_hash] = await self._restore(ruleset_hash)
+            if len(self._restored) > _KEPT:
+                self._restored.popitem(last=False)
+        self._restored.move_to_end(ruleset_hash)
+        return self._restored[ruleset_hash]
+
+    def replace(self, new: Configuration) -> None:
+        """Judge by this one from now on."""
+        self._restored.pop(new.hash, None)
+        if self.current.hash != new.hash:
+            self._restored[self.current.hash] = self.current
+        self.current = new
+
+    async def _restore(self, ruleset_hash: str) -> Configuration | None:
+        kept = await self._store.ruleset(ruleset_hash)
+        if kept is None:
+            return None
+        try:
+            return await asyncio.to_thread(restore, kept.text, kept.files)
+        except ConfigurationInvalid as invalid:
+            log.error(  # noqa: TRY400 - the problems say it all
+                "ruleset.unreadable", extra={"ruleset": ruleset_hash[:16], "problem": invalid.problems[0].message}
+            )
+            return None
+
+
+def kept_text(configuration: Configuration, loaded_at: datetime) -> RuleSetText:
+    """What the store keeps of a rule set."""
+    return RuleSetText(configuration.hash, configuration.text, configuration.files, loaded_at)
+
+
+class Served(Protocol):
+    """What follows the rule set: the lanes."""
+
+    async def prepare(self, configuration: Configuration) -> None: ...
+
+    def adopt(self, configuration: Configuration) -> None: ...
+
+    async def bury_removed(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class ReloadState:
+    """
+    How the latest load went.
+
+    Attributes:
+        loaded_at: When the running rule set was loaded; aware, UTC.
+        failed_at: When a later load failed; None while the file on disk is the one that runs.
+        problems: Of the failed load.
+    """
+
+    loaded_at: datetime
+    failed_at: datetime | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+_Seen: TypeAlias = tuple[tuple[str, int, int, int], ...]
+
+
+class Reloader:
+    """
+    Loads the rule file again when it, its templates or its secret files change, or when asked.
+
+    Everything that can fail happens before anything that runs is touched; then one reference is swapped.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: Path,
+        environ: Mapping[str, str],
+        rulesets: RuleSets,
+        lanes: Served,
+        store: Store,
+        clock: Clock,
+        redactor: Redactor,
+    ) -> None:
+        self._path = path
+        self._environ = environ
+        self._rulesets = rulesets
+        self._lanes = lanes
+        self._store = store
+        self._clock = clock
+        self._redactor = redactor
+        self._turn = asyncio.Lock()
+        self._timer: Timer | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._loaded = self._seen = _look(rulesets.current.watched)
+        self.state = ReloadState(clock.now())
+
+    def watch(self) -> None:
+        """Look at the files every second from now on."""
+        self._timer = self._clock.call_later(POLL_SECONDS, self._poll)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def reload_soon(self, trigger: str) -> None:
+        """Load the file again, now or as soon as a load that is under way has ended."""
+        self._task = asyncio.get_running_loop().create_task(self._try(trigger))
+
+    async def reload(self, trigger: str) -> Configuration:
+        """
+        Load the file again and judge by it.
+
+        Raises:
+            ConfigurationInvalid: It has problems; the rule set that runs stays in use.
+            StoreUnavailable: It could not be recorded; the rule set that runs stays in use.
+        """
+        async with self._turn:
+            try:
+                return await self._load(trigger)
+            except ConfigurationInvalid as invalid:
+                self._failed(trigger, invalid.problems)
+                raise
+
+    async def _load(self, trigger: str) -> Configuration:
+        seen = _look(self._rulesets.current.watched)
+        self._loaded = seen  # a file that fails is not tried again until it changes
+        loaded = await asyncio.to_thread(load, self._path, self._environ)
+        now = self._clock.now()
+        self._redactor.learn(loaded.secrets())
+        await self._store.save_ruleset(kept_text(loaded, now))
+        await self._lanes.prepare(loaded)
+        before = self._rulesets.current.hash
+        self._rulesets.replace(loaded)
+        self._lanes.adopt(loaded)
+        self.state = ReloadState(now)
+        if loaded.watched != tuple(path for path, *_ in seen):
+            self._loaded = self._seen = _look(loaded.watched)
+        log.info(
+            "ruleset.loaded",
+            extra={"ruleset": loaded.hash[:16], "before": before[:16], "trigger": trigger, "rules": len(loaded.specs)},
+        )
+        for warning in loaded.warnings:
+            log.warning("ruleset.warning", extra={"code": warning.code, "problem": str(warning)})
+        await self._lanes.bury_removed()
+        return loaded
+
+    def _failed(self, trigger: str, problems: Sequence[Problem]) -> None:
+        self.state = ReloadState(self.state.loaded_at, self._clock.now(), tuple(problems))
+        for problem in problems:
+            log.error("ruleset.problem", extra={"problem": str(problem), "trigger": trigger})
+        log.error(
+            "ruleset.refused", extra={"problems": len(problems), "stays_in_use": self._rulesets.current.hash[:16]}
+        )
+
+    async def _try(self, trigger: str) -> None:
+        try:
+            await self.reload(trigger)
+        except ConfigurationInvalid:
+            return  # said, and kept in `state`
+        except StoreUnavailable as error:
+            self._loaded = ()  # tried again at the next look
+            log.error("ruleset.not_recorded", extra={"problem": str(error)})  # noqa: TRY400
+
+    def _poll(self) -> None:
+        seen = _look(self._rulesets.current.watched)
+        # Editors write in several steps, so a change counts once two looks agree.
+        if seen == self._seen and seen != self._loaded and not self._turn.locked():
+            self.reload_soon("file")
+        self._seen = seen
+        self.watch()
+
+
+def _look(paths: Sequence[Path]) -> _Seen:
+    """What can be seen of the files without reading them; a folder shows its files by its own time."""
+    seen = []
+    for path in paths:
+        try:
+            stat = path.stat()
+            seen.append((str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino))
+        except OSError:
+            seen.append((str(path), 0, 0, 0))
+    return tuple(seen)

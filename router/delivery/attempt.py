@@ -1,0 +1,243 @@
+"""One attempt: render, send, classify; what it comes to is a `Transition` for the store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from router.clock import Clock, rfc3339
+from router.config.model import Configuration
+from router.delivery.retry import Decision, after_failure, after_success
+from router.destinations.base import Clients, Destination, Outgoing, Receipt
+from router.errors import PermanentFailure, RenderFailure, StoreUnavailable, TemporaryFailure, Throttled
+from router.events import Attempt, Delivery, DeliveryState, Event, Message, Outcome
+from router.messages.context import build_namespace
+from router.messages.render import MessageSpec, Style
+from router.payload import JSON
+from router.secret import Redactor
+from router.sources import KINDS
+from router.store.base import Store, Transition
+
+log = logging.getLogger("router.delivery")
+
+DETAIL_LIMIT = 4096
+EMPTY_MESSAGE = "empty message"
+DRY_RUN = "dry run"
+
+
+ReadEvent: TypeAlias = Callable[[int], Awaitable[Event | None]]
+"""Gives an event by its id, from memory or the store."""
+
+
+@dataclass
+class _Tried:
+    """How far an attempt came."""
+
+    event: Event | None = None
+    judged: Configuration | None = None
+    message: Message | None = None
+
+
+class Attempts:
+    """
+    Makes attempts.
+
+    Args:
+        ruleset: Gives the rule set of a hash, the running one or one from the store; None where it is not kept.
+        clients: What destinations reach the world with.
+    """
+
+    def __init__(
+        self,
+        *,
+        ruleset: Callable[[str], Awaitable[Configuration | None]],
+        clients: Clients,
+        store: Store,
+        clock: Clock,
+        redactor: Redactor,
+    ) -> None:
+        self._ruleset = ruleset
+        self._clients = clients
+        self._store = store
+        self._clock = clock
+        self._redactor = redactor
+
+    async def make(self, delivery: Delivery, read: ReadEvent, destination: Destination) -> Transition:
+        """Try a delivery that is `sending`. Whatever goes wrong becomes an outcome; only cancelling gets out."""
+        started_at, started = self._clock.now(), self._clock.monotonic()
+        tried = _Tried()
+        try:
+            tried.event, tried.judged = await self._look_up(delivery, read)
+            message = delivery.message or self.render(delivery, tried.event, destination, tried.judged)
+            tried.message = message
+            if message.is_empty:
+                return self._unsent(delivery, message, EMPTY_MESSAGE)
+            receipt = await self._send(self._outgoing(delivery, destination, tried), destination)
+        except (TemporaryFailure, PermanentFailure) as failure:
+            decision = await self._after(failure, delivery, destination, tried.judged)
+            status, detail = failure.status, failure.detail
+        except Exception as bug:
+            log.exception("delivery.bug", extra=_ids(delivery))
+            failed = TemporaryFailure(f"internal error: {type(bug).__name__}; the log has the details")
+            decision = await self._after(failed, delivery, destination, tried.judged)
+            status, detail = None, failed.detail
+        else:
+            decision = after_success(delivery.failures)
+            status, detail = receipt.status, receipt.detail
+        attempt = Attempt(
+            delivery_id=delivery.id,
+            number=delivery.attempts + 1,
+            started_at=started_at,
+            duration_ms=round(1000 * (self._clock.monotonic() - started)),
+            outcome=decision.outcome,
+            status=status,
+            detail=self._redactor.redact(detail)[:DETAIL_LIMIT],
+        )
+        self._log(delivery, tried.event, destination, attempt, decision)
+        return self._transition(delivery, attempt, decision, tried.message)
+
+    async def rehearse(self, delivery: Delivery, read: ReadEvent, destination: Destination) -> Transition:
+        """Render a waiting delivery and send nothing; it ends as suppressed, with what would have been sent."""
+        try:
+            event, judged = await self._look_up(delivery, read)
+            message = self.render(delivery, event, destination, judged)
+        except (TemporaryFailure, PermanentFailure) as failure:
+            detail = self._redactor.redact(failure.detail)
+            return replace(self._unsent(delivery, None, f"{DRY_RUN}: {detail}"), last_error=detail)
+        return self._unsent(delivery, message, DRY_RUN)
+
+    async def _look_up(self, delivery: Delivery, read: ReadEvent) -> tuple[Event, Configuration]:
+        try:
+            event = await read(delivery.event_id)
+            judged = await self._ruleset(delivery.ruleset)
+        except StoreUnavailable as error:
+            raise TemporaryFailure(f"the event could not be read from the store: {error}") from None
+        if event is None:
+            raise RenderFailure(f"event {delivery.event_id} is not in the store any more")
+        if judged is None:
+            raise RenderFailure(f"the rule set {delivery.ruleset[:16]} that judged this event is not kept any more")
+        return event, judged
+
+    def render(self, delivery: Delivery, event: Event, destination: Destination, judged: Configuration) -> Message:
+        """
+        Write the message of a delivery under the rule set that judged it.
+
+        Raises:
+            RenderFailure: A template failed.
+        """
+        spec = judged.specs.get(delivery.rule) or MessageSpec()
+        style = Style(destination.markup, destination.template_folder, destination.forwards_as_is)
+        return judged.renderer.render(spec, style, _namespace(delivery, event, destination, judged))
+
+    async def _send(self, outgoing: Outgoing, destination: Destination) -> Receipt:
+        limit = destination.timeout.total_seconds()
+        try:
+            async with asyncio.timeout(limit):
+                return await destination.send(outgoing, self._clients)
+        except TimeoutError:
+            raise TemporaryFailure(f"{destination.address} gave no complete answer within {limit:g} s") from None
+
+    def _outgoing(self, delivery: Delivery, destination: Destination, tried: _Tried) -> Outgoing:
+        event, judged, message = tried.event, tried.judged, tried.message
+        assert event is not None and judged is not None and message is not None  # noqa: S101, PT018 - looked up before
+
+        def fill(template: str, quote: Callable[[str], str]) -> str:
+            return judged.renderer.fill(template, _namespace(delivery, event, destination, judged), quote)
+
+        return Outgoing(delivery.id, message, event, fill)
+
+    async def _after(
+        self,
+        failure: TemporaryFailure | PermanentFailure,
+        delivery: Delivery,
+        destination: Destination,
+        judged: Configuration | None,
+    ) -> Decision:
+        # An empty schedule is a choice, so absence is asked for by name.
+        ruled = judged is not None and delivery.rule in judged.retries
+        schedule = judged.retries[delivery.rule] if judged and ruled else destination.retry
+        throttled_since = await self._throttled_since(delivery) if isinstance(failure, Throttled) else None
+        return after_failure(failure, delivery.failures, self._clock.now(), schedule, throttled_since)
+
+    async def _throttled_since(self, delivery: Delivery) -> datetime | None:
+        since: datetime | None = None
+        for attempt in reversed(await self._store.attempts(delivery.id)):
+            if attempt.outcome is not Outcome.THROTTLED:
+                break
+            since = attempt.started_at
+        return since
+
+    def _transition(
+        self, delivery: Delivery, attempt: Attempt, decision: Decision, message: Message | None
+    ) -> Transition:
+        delivered = decision.state is DeliveryState.DELIVERED
+        return Transition(
+            delivery_id=delivery.id,
+            destination=delivery.destination,
+            epoch=delivery.epoch,
+            state=decision.state,
+            at=attempt.started_at + timedelta(milliseconds=attempt.duration_ms),
+            due_at=decision.due_at,
+            failures=decision.failures,
+            reason=decision.reason,
+            last_error="" if delivered else attempt.detail,
+            attempt=attempt,
+            message=message if delivery.message is None else None,
+            paused_until=decision.paused_until,
+        )
+
+    def _unsent(self, delivery: Delivery, message: Message | None, reason: str) -> Transition:
+        log.info("delivery.suppressed", extra=_ids(delivery) | {"reason": reason})
+        return Transition(
+            delivery_id=delivery.id,
+            destination=delivery.destination,
+            epoch=delivery.epoch,
+            state=DeliveryState.SUPPRESSED,
+            at=self._clock.now(),
+            failures=delivery.failures,
+            reason=reason,
+            message=message,
+        )
+
+    def _log(
+        self, delivery: Delivery, event: Event | None, destination: Destination, attempt: Attempt, decision: Decision
+    ) -> None:
+        facts = _ids(delivery) | {
+            "event_name": event.name if event else "",
+            "address": destination.address,
+            "number": attempt.number,
+            "outcome": attempt.outcome.value,
+            "status": attempt.status,
+            "duration_ms": attempt.duration_ms,
+            "state": decision.state.value,
+        }
+        if decision.state is DeliveryState.RETRYING and decision.due_at:
+            facts["due_at"] = rfc3339(decision.due_at)
+        if decision.state is not DeliveryState.DELIVERED:
+            facts["detail"] = attempt.detail
+        log.log(_LEVELS.get(decision.state, logging.WARNING), "delivery.attempted", extra=facts)
+
+
+_LEVELS = {DeliveryState.DELIVERED: logging.INFO, DeliveryState.DEAD: logging.ERROR}
+
+
+def _ids(delivery: Delivery) -> dict[str, JSON]:
+    return {
+        "delivery": str(delivery.id),
+        "event": str(delivery.event_id),
+        "rule": delivery.rule,
+        "destination": delivery.destination,
+    }
+
+
+def _namespace(delivery: Delivery, event: Event, destination: Destination, judged: Configuration) -> Mapping[str, JSON]:
+    source = judged.sources.get(event.source)
+    kind = source.kind if source else KINDS["teamwork-spaces"]
+    return build_namespace(event, kind, source.site if source else None) | {
+        "rule": {"name": delivery.rule},
+        "destination": {"name": delivery.destination, "type": destination.type_name},
+    }

@@ -1,0 +1,237 @@
+"""All lanes of this process: which destination is served by which, over reloads, failures of the store, and the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from router.clock import Clock
+from router.config.model import Configuration
+from router.delivery.attempt import Attempts
+from router.delivery.lane import Lane, Member
+from router.delivery.recent import RecentEvents
+from router.delivery.suspects import Suspects
+from router.destinations.base import Destination
+from router.errors import StoreUnavailable
+from router.events import Delivery, DeliveryState, Event
+from router.store.base import LaneState, Store
+
+log = logging.getLogger("router.delivery")
+
+REMOVED = "destination removed"
+
+
+class Lanes:
+    """
+    Hands deliveries to the lane of their destination.
+
+    A change of the rule file comes in three steps, so that no event falls between two rule sets: `prepare` (may wait
+    for the store), `adopt` (at once, together with the swap of the rule set), `bury_removed` (may wait again).
+    """
+
+    def __init__(self, *, store: Store, attempts: Attempts, clock: Clock, dry_run: bool = False) -> None:
+        self.store = store
+        self.attempts = attempts
+        self.clock = clock
+        self.dry_run = dry_run
+        self.recent = RecentEvents(store.event)
+        self.suspects = Suspects(self._fill_all)
+        self._owned: dict[str, LaneState] = {}
+        self._by_name: dict[str, Lane] = {}
+        self._retired: set[Lane] = set()
+        self._chores: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        store.on_recovery = self._recover
+
+    # Ingress
+
+    def reserve(self, destination: str) -> int | None:
+        """Take a free slot now; the epoch under which the delivery is to be stored as `sending`."""
+        lane = self._by_name.get(destination)
+        return lane.reserve(destination) if lane is not None else None
+
+    def release(self, destination: str) -> None:
+        """Give a reserved slot back: nothing was stored."""
+        if (lane := self._reserved_at(destination)) is not None:
+            lane.release(destination)
+
+    def hand_over(self, event: Event, deliveries: Sequence[Delivery]) -> None:
+        """Take what was just stored. Calls come in the order of the events."""
+        self.recent.put(event)
+        for delivery in deliveries:
+            if delivery.state is DeliveryState.SENDING:
+                if (lane := self._reserved_at(delivery.destination)) is not None:
+                    lane.start(delivery)
+            elif delivery.state is DeliveryState.PENDING:
+                self.offer(delivery)
+
+    def offer(self, delivery: Delivery) -> None:
+        """Queue a stored delivery that is due."""
+        lane = self._by_name.get(delivery.destination)
+        if lane is not None:
+            lane.offer(delivery)
+        elif not self._stopping and self._owned:
+            # Judged just before a reload took its destination away.
+            self._spawn(self._bury(delivery.destination))
+
+    def due_later(self, destination: str, due_at: datetime) -> None:
+        if (lane := self._by_name.get(destination)) is not None:
+            lane.due_later(due_at)
+
+    def look_again(self, destination: str) -> None:
+        """Read the store: a delivery of this destination was made due."""
+        if (lane := self._by_name.get(destination)) is not None:
+            lane.look_again()
+
+    # The rule file
+
+    async def prepare(self, configuration: Configuration) -> None:
+        """
+        Become the owner of every lane that the rule set needs, and of those with something left to wait for.
+
+        Raises:
+            StoreUnavailable: Nothing was changed.
+        """
+        waiting = () if self._owned else await self.store.destinations_waiting()
+        needed = {*_served(configuration), *waiting} - self._owned.keys()
+        if needed:
+            self._owned |= await self.store.own(needed, self.clock.now())
+
+    def adopt(self, configuration: Configuration) -> None:
+        """Serve the destinations as this rule set describes them. Settings of old ones change in place."""
+        served = _served(configuration)
+        groups: dict[str, dict[str, Member]] = {}
+        for name, destination in served.items():
+            members = groups.setdefault(destination.target, {})
+            members[name] = Member(destination, self._owned[name].epoch)
+        kept: dict[str, Lane] = {}
+        for target, members in groups.items():
+            lane = self._same_lane(target, members)
+            if lane is not None:
+                lane.change(members)
+                kept |= dict.fromkeys(members, lane)
+        gone = frozenset(self._by_name.values()) - frozenset(kept.values())
+        lanes = dict(kept)
+        for lane in gone:
+            self._retired.add(lane)
+            lane.when_idle(self._retired.discard)
+        for members in groups.values():
+            if not members.keys() & kept.keys():
+                lanes |= dict.fromkeys(members, self._new_lane(members, gone))
+        self._by_name = lanes
+        for lane in gone:
+            lane.retire()
+        self._fill_all()
+
+    async def bury_removed(self) -> None:
+        """End what waits for destinations that the rule file does not name any more."""
+        if self.dry_run:
+            return
+        for name in sorted(set(await self.store.destinations_waiting()) - self._by_name.keys()):
+            await self._bury(name)
+
+    def _same_lane(self, target: str, members: Mapping[str, Member]) -> Lane | None:
+        lane = self._by_name.get(next(iter(members)))
+        if lane is None or lane.members.keys() != members.keys():
+            return None
+        same_target = all(member.destination.target == target for member in lane.members.values())
+        return lane if same_target else None
+
+    def _new_lane(self, members: Mapping[str, Member], gone: frozenset[Lane]) -> Lane:
+        targets = {member.destination.target for member in members.values()}
+        before = frozenset(
+            lane
+            for lane in gone | self._retired
+            if not lane.is_idle
+            and (
+                lane.members.keys() & members.keys()
+                or targets & {member.destination.target for member in lane.members.values()}
+            )
+        )
+        lane = Lane(members, self, before)
+        for name in members:
+            if (paused_until := self._owned[name].paused_until) is not None:
+                lane.pause(paused_until)
+        return lane
+
+    async def _bury(self, destination: str) -> None:
+        try:
+            count = await self.store.bury(destination, self.clock.now(), REMOVED)
+        except StoreUnavailable:
+            return  # recovery buries it
+        if count:
+            log.error("delivery.destination_removed", extra={"destination": destination, "count": count})
+
+    # The store's failures
+
+    async def _recover(self) -> None:
+        """The store works again: what it shows as `sending` and is not, goes back to waiting."""
+        for _ in range(100):
+            if not any(lane.has_reservations for lane in self._all()):
+                break
+            await asyncio.sleep(0)  # their commit has failed; they are about to be given back
+        in_flight = frozenset[int]().union(*(lane.in_flight for lane in self._all()))
+        await self.store.take_back(in_flight, self.clock.now())
+        self._spawn(self._resume())
+
+    async def _resume(self) -> None:
+        for lane in set(self._by_name.values()):
+            lane.look_again()
+        try:
+            await self.bury_removed()
+        except StoreUnavailable:
+            return  # the next recovery comes here again
+
+    # The end
+
+    async def stop(self, grace: float) -> int:
+        """
+        Start nothing more, and wait for what is under way.
+
+        Args:
+            grace: Seconds to wait; what is still under way then is cut off, and found interrupted at the next start.
+
+        Returns:
+            How many deliveries were cut off.
+        """
+        self._stopping = True
+        lanes = self._all()
+        self._by_name = {}
+        for lane in lanes:
+            lane.retire()
+        finishing = asyncio.gather(*(lane.finish() for lane in lanes), *self._chores)
+        try:
+            async with asyncio.timeout(grace):
+                await asyncio.shield(finishing)
+        except TimeoutError:
+            cut_off = sum(len(lane.in_flight) for lane in lanes)
+            for lane in lanes:
+                lane.abandon()
+            await finishing
+            return cut_off
+        return 0
+
+    def _reserved_at(self, destination: str) -> Lane | None:
+        for lane in (self._by_name.get(destination), *self._retired):
+            if lane is not None and lane.holds_reservation(destination):
+                return lane
+        return None
+
+    def _all(self) -> set[Lane]:
+        return {*self._by_name.values(), *self._retired}
+
+    def _fill_all(self) -> None:
+        for lane in set(self._by_name.values()):
+            lane.fill()
+
+    def _spawn(self, chore: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(chore)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+
+def _served(configuration: Configuration) -> dict[str, Destination]:
+    return {name: destination for name, destination in configuration.destinations.items() if destination.enabled}
