@@ -1,0 +1,30 @@
+"""What the admin side may ask and do; `app.py` puts it together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from router.clock import Clock
+from router.config.reload import Reloader, RuleSets
+from router.delivery.lanes import Lanes
+from router.ids import IdSource
+from router.secret import Redactor
+from router.store.base import Store
+
+
+@dataclass(frozen=True)
+class Parts:
+    """
+    Attributes:
+        stage: Where the process stands: `starting`, `serving` or `stopping`.
+    """
+
+    store: Store
+    rulesets: RuleSets
+    reloader: Reloader
+    lanes: Lanes
+    ids: IdSource
+    clock: Clock
+    redactor: Redactor
+    stage: Callable[[], str]
