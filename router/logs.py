@@ -77,9 +77,10 @@ class TextFormatter(_Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         facts = {key: value for key, value in facts_of(record).items() if key != "action"}
-        words = [self._time(record), f"{record.levelname:<7}", record.getMessage()]
-        words += [f"{key}={_word(_bounded(value))}" for key, value in facts.items()]
-        line = self._redactor.redact(" ".join(words)).translate(_BREAKS)
+        words = [self._time(record), f"{record.levelname:<7}", self._redactor.redact(record.getMessage())]
+        # Redacted before it is quoted: a secret with a quote in it is written differently afterwards.
+        words += [f"{key}={_word(_redacted(_bounded(value), self._redactor))}" for key, value in facts.items()]
+        line = " ".join(words).translate(_BREAKS)
         if trouble := self._trouble(record):
             line += "\n" + trouble.rstrip()
         return line

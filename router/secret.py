@@ -40,6 +40,9 @@ class Secret:
     def __str__(self) -> str:
         return MASK
 
+    def __format__(self, spec: str) -> str:
+        return format(MASK, spec)
+
     def __bool__(self) -> bool:
         return bool(self._value)
 

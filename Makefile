@@ -1,0 +1,44 @@
+.DEFAULT_GOAL := help
+.PHONY: run test check format crash help clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+# Two stamps: running the router needs less than testing it.
+$(VENV)/run.stamp: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Spaces Router needs Python 3.11 or later; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 run")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "Making a virtual environment failed; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "Installing Spaces Router into $(VENV) …"
+	@$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/run.stamp
+	@echo "Installing what the tests need …"
+	@$(INSTALL) --editable '.[dev]'
+	@touch $@
+
+run: $(VENV)/run.stamp ## Install, start the router with sample deliveries, show the forwarded messages; Ctrl-C ends it
+	@exec $(BIN)/spaces-router demo
+
+test: $(VENV)/test.stamp ## Install and run the whole suite
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+check: $(VENV)/test.stamp ## Format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/test.stamp ## Put the code into its format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+crash: $(VENV)/test.stamp ## The long durability run: 2,000 deliveries, 20 kills
+	$(BIN)/python scripts/crash.py
+
+clean: ## Remove what was installed and built
+	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+help: ## This list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10

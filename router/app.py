@@ -1,0 +1,264 @@
+"""
+Composition root: builds the parts, starts, reloads and stops them in order.
+
+Starting: rule file → store → listeners → lanes. Stopping: ingress says 503 and closes → what is being sent ends →
+store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import ssl
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+
+from router.admin.api import make_admin
+from router.admin.parts import Parts
+from router.clients import make_http_client
+from router.clock import Clock, SystemClock
+from router.config.load import load
+from router.config.model import Configuration
+from router.config.reload import Reloader, RuleSets, kept_text
+from router.config.settings import Address, Settings
+from router.delivery.attempt import Attempts
+from router.delivery.lanes import Lanes
+from router.destinations.base import Clients
+from router.ids import IdSource
+from router.ingress import Ingress
+from router.listener import Listener
+from router.logs import configure_logging
+from router.secret import Redactor
+from router.store.base import Store
+from router.store.sqlite import SqliteStore
+
+log = logging.getLogger("router.app")
+
+_ADMIN_BODY_LIMIT = 1024 * 1024
+
+
+class App:
+    """
+    The whole router in one process.
+
+    Args:
+        configuration: The rule set to begin with, already loaded, so that a bad file starts nothing.
+        environ: Where `${VAR}` is looked up, now and at each reload.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        configuration: Configuration,
+        environ: Mapping[str, str],
+        *,
+        redactor: Redactor,
+        clock: Clock | None = None,
+        store: Store | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.store = store or SqliteStore(settings.database, clock=self.clock)
+        self.stage = "starting"
+        self.public_url = ""
+        self.admin_url = ""
+        redactor.learn(configuration.secrets())
+        redactor.learn([settings.admin_token] if settings.admin_token else [])
+        ids = IdSource(self.clock)
+        self.rulesets = RuleSets(configuration, self.store)
+        self._http = make_http_client()
+        self.lanes = Lanes(
+            store=self.store,
+            attempts=Attempts(
+                ruleset=self.rulesets.get,
+                clients=Clients(http=self._http, now=self.clock.now),
+                store=self.store,
+                clock=self.clock,
+                redactor=redactor,
+            ),
+            clock=self.clock,
+            dry_run=settings.dry_run,
+        )
+        self.reloader = Reloader(
+            path=settings.rules,
+            environ=environ,
+            rulesets=self.rulesets,
+            lanes=self.lanes,
+            store=self.store,
+            clock=self.clock,
+            redactor=redactor,
+        )
+        self.ingress = Ingress(
+            configuration=lambda: self.rulesets.current,
+            store=self.store,
+            lanes=self.lanes,
+            ids=ids,
+            clock=self.clock,
+            queue_limit=settings.queue_limit,
+            max_body=settings.max_body,
+            free_bytes=_free_bytes(settings.data),
+        )
+        parts = Parts(
+            store=self.store,
+            rulesets=self.rulesets,
+            reloader=self.reloader,
+            lanes=self.lanes,
+            ids=ids,
+            clock=self.clock,
+            redactor=redactor,
+            stage=lambda: self.stage,
+        )
+        self._parts = parts
+        self._listener = Listener(self.ingress, tls=_tls(settings))
+        self._admin: HTTPServer | None = None
+
+    async def start(self) -> None:
+        """
+        Stand ready: own the lanes, send what waits, listen.
+
+        Raises:
+            StoreRefused: The store must not be opened.
+            OSError: An address cannot be listened on.
+        """
+        configuration = self.rulesets.current
+        await self.store.open()
+        await self.store.save_ruleset(kept_text(configuration, self.clock.now()))
+        self._warn(configuration)
+        await self.lanes.prepare(configuration)
+        self._start_admin()
+        public = self._listener.listen(self.settings.listen.host, self.settings.listen.port)
+        self.public_url = _url("https" if self.settings.tls_cert else "http", self.settings.listen.host, public)
+        self.lanes.adopt(configuration)
+        await self.lanes.bury_removed()
+        self.reloader.watch()
+        self.stage = "serving"
+
+    def _start_admin(self) -> None:
+        """Listen before anything is sent, so that an address in use ends a start that has done nothing."""
+        sockets = bind_sockets(self.settings.admin.port, self.settings.admin.host)
+        port: int = sockets[0].getsockname()[1]
+        address = Address(self.settings.admin.host, port)
+        application = make_admin(
+            self._parts, address=address, hosts=self.settings.admin_hosts, token=self.settings.admin_token
+        )
+        self._admin = HTTPServer(
+            application,
+            max_body_size=_ADMIN_BODY_LIMIT,
+            max_buffer_size=2 * _ADMIN_BODY_LIMIT,
+            idle_connection_timeout=60,
+        )
+        self._admin.add_sockets(sockets)
+        self.admin_url = _url("http", self.settings.admin.host, port)
+
+    async def stop(self) -> None:
+        """Take nothing more, finish what is being sent within the drain time, and close. Safe to call twice."""
+        if self.stage == "stopped":
+            return
+        self.stage = "stopping"
+        self.reloader.stop()
+        self.ingress.stopping = True
+        await self._listener.stop()
+        cut_off = await self.lanes.stop(self.settings.drain.total_seconds())
+        if cut_off:
+            log.warning("app.cut_off", extra={"deliveries": cut_off, "hint": "they are sent again at the next start"})
+        if self._admin is not None:
+            self._admin.stop()
+            await self._admin.close_all_connections()
+        await self._http.aclose()
+        await self.store.close()
+        self.stage = "stopped"
+
+    def _warn(self, configuration: Configuration) -> None:
+        for warning in configuration.warnings:
+            log.warning("ruleset.warning", extra={"code": warning.code, "problem": str(warning)})
+        for name, source in configuration.sources.items():
+            if source.unsigned:
+                log.warning(
+                    "source.unsigned",
+                    extra={"source": name, "hint": "anybody who can reach its path can post events; give it a token"},
+                )
+
+
+def serve(settings: Settings, environ: Mapping[str, str]) -> int:
+    """
+    Run until told to stop.
+
+    Returns:
+        The exit code: 0 after a clean stop.
+
+    Raises:
+        ConfigurationInvalid: The rule file has problems; nothing was started.
+        StoreRefused: The store must not be opened.
+        OSError: An address cannot be listened on.
+    """
+    configuration = load(settings.rules, environ)
+    redactor = Redactor()
+    configure_logging(settings.log_format, settings.log_level, redactor)
+    return asyncio.run(_serve(App, settings, configuration, environ, redactor))
+
+
+async def _serve(
+    make: Callable[..., App],
+    settings: Settings,
+    configuration: Configuration,
+    environ: Mapping[str, str],
+    redactor: Redactor,
+) -> int:
+    app = make(settings, configuration, environ, redactor=redactor)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def asked_to_stop(name: str) -> None:
+        if stop.is_set():
+            os._exit(1)  # asked twice: at once, whatever is under way
+        log.info("app.stopping", extra={"signal": name})
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked_to_stop, number.name)
+    loop.add_signal_handler(signal.SIGHUP, app.reloader.reload_soon, "SIGHUP")
+    try:
+        await app.start()
+        log.info(
+            "app.started",
+            extra={"ruleset": configuration.hash[:16], "store": str(settings.database), "dry_run": settings.dry_run},
+        )
+        _announce(f"listening on {app.public_url}, admin on {app.admin_url}")
+        await stop.wait()
+    finally:
+        await app.stop()
+    log.info("app.stopped")
+    return 0
+
+
+def _announce(line: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+
+def _url(scheme: str, host: str, port: int) -> str:
+    return f"{scheme}://{Address(host, port)}"
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls_cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    return context
+
+
+def _free_bytes(folder: Path) -> Callable[[], int]:
+    def free() -> int:
+        disk = os.statvfs(folder)
+        return disk.f_bavail * disk.f_frsize
+
+    return free
