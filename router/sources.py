@@ -17,6 +17,7 @@ HOPS_HEADER = "Router-Hops"
 """How often a router has forwarded this event already; a loop shows by it."""
 
 LONGEST_EVENT_NAME = 200
+LONGEST_UPSTREAM_ID = 200
 _LONGEST_KEPT_VALUE = 1024
 _EVENT_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _HOPS = re.compile(r"[0-9]{1,19}")
@@ -105,6 +106,12 @@ def first_model(model: JSON) -> Mapping[str, JSON]:
     return model if isinstance(model, dict) else {}
 
 
+def upstream_id(kind: SourceKind, headers: Mapping[str, str]) -> str | None:
+    """The sender's own id of its delivery, where it gives one that can be one: printable, of at most 200 characters."""
+    value = (headers.get(kind.delivery_header) or "").strip()
+    return value if value and len(value) <= LONGEST_UPSTREAM_ID and value.isprintable() else None
+
+
 def kept_headers(kind: SourceKind, headers: Mapping[str, str]) -> dict[str, str]:
     """
     Choose the headers that are stored with an event: the kind's own but the signature, and three more.
@@ -163,6 +170,10 @@ def _kind(name: str, prefix: str, catalogue: tuple[str, ...]) -> SourceKind:
     )
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 # Source: the vendor's webhook page for Spaces, read 2026-11.
 _SPACES = (
     "access.created",
@@ -190,16 +201,16 @@ _SPACES = (
 
 # Source: a third party's note on the vendor's event page, read 2026-11. The page itself says more per resource than is
 # known here; a pattern with wildcards needs none of it. `CALENDEREVENT` is the vendor's own spelling.
-_PROJECTS_RESOURCES = (
+_PROJECTS_RESOURCES = _words(
     "BUDGET CALENDEREVENT CARD COLUMN COMMENT COMPANY EXPENSE FILE FORM GOOGLEDRIVE INVOICE LINK MESSAGE MESSAGEREPLY "
     "MILESTONE NOTEBOOK PORTFOLIOBOARD PORTFOLIOCARD PORTFOLIOCOLUMN PROJECT PROJECTRATE PROJECTUPDATE RISK ROLE STAGE "
     "STATUS TASK TASKLIST TEAM TIME TIMER USER"
-).split()
-_PROJECTS_FURTHER = (
+)
+_PROJECTS_FURTHER = _words(
     "CARD.MOVED FILE.DOWNLOADED FILE.TAGGED FILE.UNTAGGED FORM.PUBLISHED FORM.SUBMITTED MILESTONE.COMPLETED "
     "MILESTONE.REMINDER MILESTONE.REOPENED PROJECT.ARCHIVED PROJECT.COMPLETED PROJECT.COPIED PROJECT.REOPENED "
     "PROJECT.TAGGED PROJECT.UNTAGGED TASK.COMPLETED TASK.MOVED TASK.REMINDER TASK.REOPENED TASK.TAGGED TASK.UNTAGGED"
-).split()
+)
 _PROJECTS = (
     *(f"{resource}.{action}" for resource in _PROJECTS_RESOURCES for action in ("CREATED", "UPDATED", "DELETED")),
     *_PROJECTS_FURTHER,

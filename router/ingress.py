@@ -1,0 +1,402 @@
+"""
+Ingress: bytes off the wire → a verified, judged and stored event → the answer. Knows no web server.
+
+Spaces counts a status greater than 400 as a failure and tries again after 1, 5 and 10 minutes (source: the vendor's
+webhook page, read 2026-11). So the status says whether another try can help: 200 only for what is on disk, 400 for what
+no reattempt can cure, more than 400 for everything that may still be cured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Protocol
+
+from router.clock import Clock
+from router.config.model import Configuration, Source
+from router.errors import SignatureMismatch, StoreUnavailable, UnreadableBody
+from router.events import Delivery, DeliveryState, Event, Rejection
+from router.ids import IdSource
+from router.intake import Counts, Disk, Intake, Limits, Refusals, Turns, shown
+from router.messages.context import build_namespace
+from router.payload import JSON
+from router.rules.ruleset import Route
+from router.signature import is_well_formed, verify
+from router.sources import hops, is_event_name, kept_headers, upstream_id
+from router.store.base import Store
+
+__all__ = ["Admission", "Answer", "Counts", "Ingress", "Lanes", "Limits"]
+
+log = logging.getLogger("router.ingress")
+
+HOOKS = "/hooks/"
+HEALTH = "/healthz"
+RETRY_AFTER_SECONDS = 60
+REMOVED = "destination removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the sender is told; the body is written as JSON."""
+
+    status: int
+    body: Mapping[str, JSON]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The head of a request is fine: read its body, up to so many bytes, and hand it to `accept`."""
+
+    source: Source
+    max_body_bytes: int
+
+
+class Lanes(Protocol):
+    """What ingress needs of the lanes."""
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing is sent, so that nothing is ever `sending`."""
+        ...
+
+    def reserve(self, destination: str) -> int | None:
+        """Take a free slot now; the epoch under which the delivery is to be stored as `sending`."""
+        ...
+
+    def release(self, destination: str) -> None:
+        """Give a reserved slot back."""
+        ...
+
+    def hand_over(self, event: Event, deliveries: Sequence[Delivery]) -> None:
+        """Take what was just stored. Calls come in the order of the events."""
+        ...
+
+
+class Ingress:
+    """
+    Decides about requests: `screen` when the head is in, `accept` when the body is.
+
+    Args:
+        configuration: Gives the current rule set; asked once per event, so that one rule set judges it.
+        free_bytes: Tells the free bytes on the disk of the store; asked at most once a second. None: not watched.
+
+    Attributes:
+        intake: Where the bytes of bodies are reported while they arrive.
+    """
+
+    def __init__(
+        self,
+        *,
+        configuration: Callable[[], Configuration],
+        store: Store,
+        lanes: Lanes,
+        ids: IdSource,
+        clock: Clock,
+        limits: Limits | None = None,
+        free_bytes: Callable[[], int] | None = None,
+    ) -> None:
+        self._configuration = configuration
+        self._store = store
+        self._lanes = lanes
+        self._ids = ids
+        self._clock = clock
+        self._limits = limits = limits or Limits()
+        self._disk = Disk(free_bytes, clock)
+        self._refusals = Refusals(clock)
+        self._turns = Turns()
+        self._stopping = False
+        self.intake = Intake(limits.unfinished_bytes)
+        self.counts = Counts()
+
+    def stop(self) -> None:
+        """Take nothing new from now on: what comes is answered 503."""
+        self._stopping = True
+
+    # The head
+
+    def screen(
+        self, method: str, path: str, headers: Mapping[str, str], content_length: int | None, peer: str = ""
+    ) -> Answer | Admission:
+        """
+        Answer what can be answered without the body, or admit it.
+
+        Args:
+            path: Without the query.
+            headers: Looked up without regard to case.
+            content_length: As declared; None for a chunked body or none at all.
+            peer: Address of the sender, for the log.
+        """
+        try:
+            return self._screen(method, path, headers, content_length, peer)
+        except Exception:
+            log.exception("request.failed", extra={"path": shown(path), "peer": peer})
+            return self._unavailable("failed", "the router failed on this request; its log says why", "", peer)
+
+    def _screen(
+        self, method: str, path: str, headers: Mapping[str, str], content_length: int | None, peer: str
+    ) -> Answer | Admission:
+        if path == HEALTH:
+            return _health(method)
+        source = self._configuration().sources.get(path[len(HOOKS) :]) if path.startswith(HOOKS) else None
+        if source is None:
+            self.counts.not_found += 1
+            self._refusals.note("request.not_found", "", {"path": shown(path), "method": shown(method), "peer": peer})
+            return _error(404, "not_found", "nothing answers here; deliveries go to /hooks/ and the name of a source")
+        if method != "POST":
+            self.counts.other += 1
+            self._refusals.note("request.wrong_method", source.name, {"method": shown(method), "peer": peer})
+            return _error(405, "method_not_allowed", "deliveries are sent with POST", {"Allow": "POST"})
+        if content_length is not None and content_length > self._limits.max_body_bytes:
+            return self.too_large(source, peer)
+        if not source.unsigned and not is_well_formed(headers.get(source.kind.signature_header)):
+            return self._unauthorized(source, headers, peer)
+        if (passed := hops(headers)) > self._limits.hops:
+            self.counts.other += 1
+            self._refusals.note("request.loop", source.name, {"hops": passed, "peer": peer})
+            return _error(400, "too_many_hops", f"this event has passed more than {self._limits.hops} routers: a loop")
+        if (trouble := self._trouble()) is not None:
+            return self._unavailable(*trouble, source.name, peer)
+        return Admission(source, self._limits.max_body_bytes)
+
+    def _trouble(self) -> tuple[str, str] | None:
+        """Why nothing can be stored now: a code and a sentence."""
+        if self._stopping:
+            return "stopping", "the router is stopping"
+        if not self._store.available:
+            return "store_unavailable", "the store cannot write now"
+        if self._store.waiting >= self._limits.queue:
+            return "queue_full", f"{self._limits.queue} deliveries are waiting already"
+        if self.intake.held >= self.intake.limit:
+            return "too_much_at_once", "too many bodies are arriving at this moment"
+        if self._disk.is_below(self._limits.least_free_bytes):
+            return "disk_full", "the disk of the store is nearly full"
+        return None
+
+    # The body
+
+    async def accept(self, source: Source, headers: Mapping[str, str], body: bytes, peer: str = "") -> Answer:
+        """Verify, parse, judge and store a request; whatever happens, there is an answer."""
+        received = _Received(source, headers, body, peer)
+        try:
+            return await self._decide(received)
+        except SignatureMismatch:
+            return self._unauthorized(source, headers, peer)
+        except StoreUnavailable as error:
+            return self._unavailable("store_unavailable", str(error), source.name, peer)
+        except Exception:
+            # A bug of ours. Nothing was promised, so the sender tries again, and an upgrade may cure it.
+            log.exception("event.failed", extra={"source": source.name, "size": len(body), "peer": peer})
+            return self._unavailable("failed", "the router failed on this event; its log says why", source.name, peer)
+
+    async def _decide(self, received: _Received) -> Answer:
+        source = received.source
+        if not source.unsigned:
+            signature = received.headers.get(source.kind.signature_header) or ""
+            verify([token.reveal() for token in source.tokens], received.body, signature)
+        configuration = self._configuration()
+        facts: dict[str, Any] = {}
+        try:
+            event = self._read(received, configuration.hash, facts)
+        except (UnreadableBody, _BadEventName) as error:
+            return await self._reject(received, error)
+        return await self._store_judged(event, facts, received, configuration)
+
+    def _read(self, received: _Received, ruleset: str, facts: Mapping[str, Any]) -> Event:
+        """
+        Make the event of a verified request.
+
+        Args:
+            facts: Still empty: judging the event fills them.
+
+        Raises:
+            _BadEventName, UnreadableBody: No reattempt can cure it.
+        """
+        kind, headers = received.source.kind, received.headers
+        name = (headers.get(kind.event_header) or "").strip()
+        if not is_event_name(name):
+            raise _BadEventName(kind.event_header, name)
+        event = Event(
+            id=self._ids.next(),
+            source=received.source.name,
+            name=name,
+            upstream_id=upstream_id(kind, headers),
+            body=received.body,
+            body_hash=hashlib.sha256(received.body).digest(),
+            headers=kept_headers(kind, headers),
+            received_at=self._clock.now(),
+            ruleset=ruleset,
+            facts=facts,
+        )
+        event.payload  # noqa: B018 - parsed now, so that an unreadable body is refused
+        return event
+
+    async def _store_judged(
+        self, event: Event, facts: dict[str, Any], received: _Received, configuration: Configuration
+    ) -> Answer:
+        """Judge an event and store it with its deliveries, in one commit; then hand them to the lanes."""
+        turn = self._turns.take()
+        reserved: list[str] = []
+        handing_over: Callable[[], None] | None = None
+        try:
+            namespace = partial(build_namespace, event, received.source.kind, received.source.site)
+            judgement = configuration.rules.judge(event.name, event.source, namespace)
+            facts["rules"] = list(judgement.matched)
+            deliveries = [self._delivery(event, route, configuration, reserved) for route in judgement.routes]
+            accepted = await self._store.accept(event, deliveries)
+            if accepted.repeat:
+                self._log_repeat(event, accepted.event_id, received.peer)
+                return Answer(200, {"status": "repeat", "event": str(accepted.event_id)})
+            if accepted.repeated_body:
+                event = replace(event, repeated_body=True)
+            handing_over = partial(self._lanes.hand_over, event, deliveries)
+            self._log_accepted(event, deliveries, received.peer)
+            return Answer(200, {"status": "stored", "event": str(event.id)})
+        finally:
+            if handing_over is None:
+                for destination in reserved:
+                    self._lanes.release(destination)
+            self._turns.finish(turn, handing_over)
+
+    def _delivery(self, event: Event, route: Route, configuration: Configuration, reserved: list[str]) -> Delivery:
+        """
+        Make one delivery, `sending` where its lane has a free slot.
+
+        Args:
+            reserved: Destinations at which a slot was taken for this event; added to, so that they can be given back
+                whatever happens next.
+        """
+        destination = configuration.destinations.get(route.destination)
+        state, reason, epoch = DeliveryState.PENDING, "", None
+        if destination is None or not destination.enabled:
+            state, reason = DeliveryState.DEAD, REMOVED
+        elif not self._lanes.dry_run and (epoch := self._lanes.reserve(route.destination)) is not None:
+            state = DeliveryState.SENDING
+            reserved.append(route.destination)
+        return Delivery(
+            id=self._ids.next(),
+            event_id=event.id,
+            rule=route.rule,
+            destination=route.destination,
+            ruleset=event.ruleset,
+            state=state,
+            reason=reason,
+            epoch=epoch,
+            due_at=event.received_at,
+            created_at=event.received_at,
+            updated_at=event.received_at,
+        )
+
+    # Refusals
+
+    async def _reject(self, received: _Received, error: UnreadableBody | _BadEventName) -> Answer:
+        """Keep what no reattempt can cure, and answer 400."""
+        rejection = Rejection(
+            id=self._ids.next(),
+            source=received.source.name,
+            received_at=self._clock.now(),
+            reason=str(error),
+            headers=kept_headers(received.source.kind, received.headers),
+            body=received.body,
+        )
+        await self._store.reject(rejection)
+        self.counts.rejected += 1
+        facts = {"rejected_id": str(rejection.id), "source": rejection.source, "reason": shown(rejection.reason)}
+        log.warning("event.rejected", extra=facts | {"size": len(received.body), "peer": received.peer})
+        code = "bad_event_name" if isinstance(error, _BadEventName) else "unreadable_body"
+        return _error(400, code, rejection.reason)
+
+    def _unauthorized(self, source: Source, headers: Mapping[str, str], peer: str) -> Answer:
+        self.counts.unauthorized += 1
+        facts = {
+            "event_name": shown(headers.get(source.kind.event_header) or ""),
+            "upstream_id": shown(headers.get(source.kind.delivery_header) or ""),
+            "signature": "other" if is_well_formed(headers.get(source.kind.signature_header)) else "none or malformed",
+            "peer": peer,
+        }
+        self._refusals.note("event.unauthorized", source.name, facts)
+        # Not a word about which part was wrong: it would help only those who try signatures.
+        return _error(401, "invalid_signature", "the signature is missing or does not fit the body")
+
+    def too_large(self, source: Source, peer: str = "") -> Answer:
+        """Answer a body over the limit; also for whoever finds that out while it arrives."""
+        self.counts.too_large += 1
+        self._refusals.note("event.too_large", source.name, {"peer": peer})
+        return _error(413, "too_large", f"a body may have {self._limits.max_body_bytes} bytes at most")
+
+    def too_much(self, source: Source, peer: str = "") -> Answer:
+        """Answer a body that found no room beside the other unfinished ones."""
+        return self._unavailable("too_much_at_once", "too many bodies are arriving now", source.name, peer)
+
+    def too_slow(self, source: Source, peer: str = "") -> Answer:
+        """Answer a body that did not arrive in time."""
+        self.counts.other += 1
+        self._refusals.note("event.too_slow", source.name, {"peer": peer})
+        return _error(408, "too_slow", "the body did not arrive in time")
+
+    def _unavailable(self, code: str, sentence: str, source: str, peer: str) -> Answer:
+        self.counts.unavailable += 1
+        self._refusals.note("request.unavailable", source, {"reason": sentence, "peer": peer})
+        return _error(503, code, sentence, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+    # The log
+
+    def _log_accepted(self, event: Event, deliveries: Sequence[Delivery], peer: str) -> None:
+        self.counts.accepted += 1
+        facts = _facts(event, peer) | {"rules": event.facts["rules"], "deliveries": len(deliveries)}
+        if event.repeated_body:
+            self.counts.repeated_bodies += 1
+            log.warning("event.accepted", extra=facts | {"repeated_body": True})
+        else:
+            log.info("event.accepted", extra=facts)
+        for delivery in deliveries:
+            if delivery.state is DeliveryState.DEAD:
+                dead = {"delivery_id": str(delivery.id), "destination": delivery.destination, "reason": delivery.reason}
+                log.error("delivery.dead", extra={"event_id": str(event.id), "rule": delivery.rule} | dead)
+
+    def _log_repeat(self, event: Event, stored_id: int, peer: str) -> None:
+        self.counts.repeats += 1
+        log.info("event.repeated", extra=_facts(event, peer) | {"event_id": str(stored_id)})
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """A whole request to a source."""
+
+    source: Source
+    headers: Mapping[str, str]
+    body: bytes
+    peer: str
+
+
+class _BadEventName(Exception):
+    """The header that names the event is missing or names none."""
+
+    def __init__(self, header: str, name: str) -> None:
+        expected = "expected dotted words such as page.updated, of 200 characters at most"
+        found = f"the header {header} is {shown(name)!r}" if name else f"the header {header} is missing"
+        super().__init__(f"{found}; {expected}")
+
+
+def _health(method: str) -> Answer:
+    if method in ("GET", "HEAD"):
+        return Answer(200, {"status": "ok"})
+    return _error(405, "method_not_allowed", "health is asked for with GET", {"Allow": "GET, HEAD"})
+
+
+def _error(status: int, code: str, sentence: str, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(status, {"error": code, "message": sentence}, headers or {})
+
+
+def _facts(event: Event, peer: str) -> dict[str, Any]:
+    return {
+        "event_id": str(event.id),
+        "event_name": event.name,
+        "source": event.source,
+        "upstream_id": event.upstream_id,
+        "size": len(event.body),
+        "peer": peer,
+    }
