@@ -1,21 +1,22 @@
 """
 What every destination type has in common.
 
-Adding a type is adding one file to this folder: its name is the type's name, the model's fields are its YAML keys, and
-`tests/destinations/test_contract.py` finds and tests it by itself.
+Adding a type is adding one file to this folder: its name is the type's name (`google_chat.py` defines `google-chat`),
+the model's fields are its YAML keys, and `tests/destinations/test_contract.py` finds and tests it by itself, on the
+settings that the class gives as its `example`.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar
 
 import httpx
-from pydantic import Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from router.events import Event, Markup, Message
 from router.fields import Duration, Model, PerTime, Schedule, Statuses
@@ -70,6 +71,12 @@ class Receipt:
     detail: str = ""
 
 
+def _failing(statuses: tuple[int, ...]) -> tuple[int, ...]:
+    if any(not 400 <= status <= 599 for status in statuses):
+        raise ValueError("expected statuses from 400 to 599: only a failure can be final")
+    return statuses
+
+
 class Destination(Model):
     """
     A named place that messages go to. Subclass it with `type="name"` in a file of that name.
@@ -81,8 +88,20 @@ class Destination(Model):
         retry: Waiting times after a failed attempt.
         fail_fast: Statuses after which no further attempt is made.
         enabled: A destination switched off takes nothing; what waits for it becomes a dead letter.
+
+    Class attributes:
+        markup: How values are escaped in its messages.
+        template_folder: Of the built-in templates.
+        example: Settings that load; every secret in it is invented. The contract suite points its URLs to a server of
+            its own, documentation and the editor's schema show it.
+        example_answer: What a server of this type answers with status 200 to a message that it takes.
     """
 
+    # What is refused may be a secret in the wrong place, and pydantic would quote it.
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    example: ClassVar[Mapping[str, Any]] = {}
+    example_answer: ClassVar[bytes] = b"ok"
     markup: ClassVar[Markup] = Markup.TEXT
     template_folder: ClassVar[str] = "text"
     type_name: ClassVar[str] = ""
@@ -91,7 +110,7 @@ class Destination(Model):
     concurrency: Annotated[int, Field(ge=1, le=64)] = 1
     rate: PerTime | None = None
     retry: Annotated[Schedule, Field(max_length=20)] = TEAMWORK_SCHEDULE
-    fail_fast: Statuses = ()
+    fail_fast: Annotated[Statuses, AfterValidator(_failing)] = ()
     enabled: bool = True
 
     def __init_subclass__(cls, type: str = "", **kwargs: Any) -> None:  # noqa: A002 - the YAML key is called so
@@ -119,9 +138,19 @@ class Destination(Model):
         """Whether an event goes out as it came when the rule gives no message of its own."""
         return False
 
+    @property
+    def own_message(self) -> Mapping[str, Any]:
+        """The message keys that this destination sets for rules which give none, named as in a rule."""
+        return {}
+
     def secrets(self) -> list[str]:
-        """List the texts that must never be shown; `Secret` fields, and what else the type knows of."""
-        return [value.reveal() for value in self.__dict__.values() if isinstance(value, Secret)]
+        """
+        List the texts that must never be shown.
+
+        These are all `Secret`s in the settings, however deep, and what the parts themselves list in a `secrets()` of
+        their own: a URL its path, a password the header that is made of it.
+        """
+        return list(dict.fromkeys(text for value in self.__dict__.values() for text in _secrets_in(value) if text))
 
     async def send(self, outgoing: Outgoing, clients: Clients) -> Receipt:
         """
@@ -133,14 +162,44 @@ class Destination(Model):
         raise NotImplementedError
 
 
+def _secrets_in(value: Any) -> Iterator[str]:
+    if isinstance(value, Secret):
+        yield value.reveal()
+        return
+    own = getattr(value, "secrets", None)
+    if callable(own):
+        yield from own()
+    inner: Any = ()
+    if isinstance(value, BaseModel):
+        inner = value.__dict__.values()
+    elif isinstance(value, Mapping):
+        inner = value.values()
+    elif isinstance(value, list | tuple):
+        inner = value
+    for part in inner:
+        yield from _secrets_in(part)
+
+
 _TYPES: dict[str, type[Destination]] = {}
+
+_NOT_TYPES = frozenset({"base", "address", "answers", "signing"})
+"""The modules of this folder which types share."""
 
 
 def destination_types() -> Mapping[str, type[Destination]]:
-    """Find all types: every module of this folder but this one defines the type that it is named after."""
+    """
+    Find all types: every module of this folder defines the one it is named after, but for those which they share.
+
+    Raises:
+        RuntimeError: A file defines no type of its name; a mistake of whoever added it.
+    """
     import router.destinations as folder  # noqa: PLC0415 - the folder's package imports this module
 
     for module in pkgutil.iter_modules(folder.__path__):
-        if module.name != "base":
-            importlib.import_module(f"{folder.__name__}.{module.name}")
+        if module.name in _NOT_TYPES:
+            continue
+        importlib.import_module(f"{folder.__name__}.{module.name}")
+        name = module.name.replace("_", "-")
+        if name not in _TYPES:
+            raise RuntimeError(f"router/destinations/{module.name}.py defines no destination of type {name!r}")
     return dict(sorted(_TYPES.items()))
