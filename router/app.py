@@ -33,6 +33,7 @@ from router.delivery.lanes import Lanes
 from router.destinations.base import Clients
 from router.ids import IdSource
 from router.ingress import Ingress
+from router.intake import Limits
 from router.listener import Listener
 from router.logs import configure_logging
 from router.secret import Redactor
@@ -101,8 +102,7 @@ class App:
             lanes=self.lanes,
             ids=ids,
             clock=self.clock,
-            queue_limit=settings.queue_limit,
-            max_body=settings.max_body,
+            limits=Limits(max_body_bytes=settings.max_body, queue=settings.queue_limit),
             free_bytes=_free_bytes(settings.data),
         )
         parts = Parts(
@@ -163,7 +163,7 @@ class App:
             return
         self.stage = "stopping"
         self.reloader.stop()
-        self.ingress.stopping = True
+        self.ingress.stop()
         await self._listener.stop()
         cut_off = await self.lanes.stop(self.settings.drain.total_seconds())
         if cut_off:

@@ -146,6 +146,11 @@ class Reloader:
         if self._timer is not None:
             self._timer.cancel()
 
+    async def finish(self) -> None:
+        """Wait until a load that was asked for has ended."""
+        if self._task is not None:
+            await self._task
+
     def reload_soon(self, trigger: str) -> None:
         """Load the file again, now or as soon as a load that is under way has ended."""
         self._task = asyncio.get_running_loop().create_task(self._try(trigger))

@@ -109,6 +109,11 @@ class Lane:
         return frozenset(self._in_flight)
 
     @property
+    def is_busy(self) -> bool:
+        """Whether anything is being sent, recorded or read."""
+        return bool(self._in_flight or self._reading)
+
+    @property
     def has_reservations(self) -> bool:
         return self._reserved.total() > 0
 

@@ -187,6 +187,11 @@ class Lanes:
 
     # The end
 
+    async def quiet(self) -> None:
+        """Wait until nothing is under way: every outcome so far is on disk, and the rest waits for its time."""
+        while any(lane.is_busy for lane in self._all()) or self._chores:
+            await asyncio.gather(*(lane.finish() for lane in self._all()), *self._chores)
+
     async def stop(self, grace: float) -> int:
         """
         Start nothing more, and wait for what is under way.
