@@ -132,6 +132,8 @@ class _Compiler:
         if key in _COMBINATORS:
             return self._alternatives(key, value, place, depth)
         misnamed = self._has_problem(place, path_problem(key, self._first_words, _COMBINATORS), at_key=True)
+        if misnamed and "." not in str(key):
+            return None  # perhaps a misspelt `any`: what stands behind it need not be a wish
         wish = self._wish(value, place, match_case=False, depth=depth)
         return None if wish is None or misnamed else _field(key, wish)
 
