@@ -24,7 +24,7 @@ from router.rules.patterns import Pattern
 from router.rules.wording import shown_all
 
 MAX_REMEMBERED_NAMES = 1_024
-MAX_REMEMBERED_RULES = 1_000_000
+MAX_REMEMBERED_RULES = 250_000
 _MAX_TOLD = 5
 
 NamespaceSource = Callable[[], Namespace]
@@ -196,9 +196,23 @@ class _Plan:
 
 
 class RuleSet:
-    """The rules of one file, compiled. Immutable but for its memory of names; for use by one thread."""
+    """
+    The rules of one file, compiled. Immutable but for its memory of names; for use by one thread.
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    Args:
+        rules: In the order of the file; their names differ.
+        remembered_names, remembered_rules: How many names, and how many references to rules, are kept between events.
+    """
+
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        *,
+        remembered_names: int = MAX_REMEMBERED_NAMES,
+        remembered_rules: int = MAX_REMEMBERED_RULES,
+    ) -> None:
+        self._max_names = remembered_names
+        self._max_rules = remembered_rules
         self.rules = tuple(rules)
         self._index = _Index(self.rules)
         self._plans: dict[tuple[str, str], _Plan] = {}
@@ -243,7 +257,7 @@ class RuleSet:
         plan = _planned(candidates)
         size = len(plan.rules) + len(plan.last_resort)
         # Names come from outside: a sender of ever new ones costs time, never memory.
-        if len(self._plans) >= MAX_REMEMBERED_NAMES or self._remembered_rules + size > MAX_REMEMBERED_RULES:
+        if len(self._plans) >= self._max_names or self._remembered_rules + size > self._max_rules:
             self._plans.clear()
             self._remembered_rules = 0
         self._plans[source, name] = plan
