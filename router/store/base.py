@@ -40,12 +40,16 @@ class Accepted:
     Attributes:
         event_id: Its id; for a repeat, that of the event stored before.
         repeat: It was stored before, and nothing was inserted now.
-        repeated_body: The same body was stored before under another upstream id or name of the same source.
+        repeated_body: The same body came from the same source before, under another upstream id or name, or, without
+            an upstream id, more than 20 minutes ago.
+        demoted: Deliveries handed in as `sending` under an epoch that is no longer their lane's. They are stored
+            `pending` for the lane's new owner; whoever handed them in must not send them.
     """
 
     event_id: int
     repeat: bool = False
     repeated_body: bool = False
+    demoted: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,209 @@
+"""
+The connections to one SQLite file, each used by one thread at a time.
+
+One connection does all writes and all checkpoints; the others only read. SQLite 3.7.0 to 3.51.2 can lose commits when
+two connections checkpoint and write (sqlite.org/wal.html, "the WAL-reset bug", read 2026-11); ours is newer, and one
+writer is what a log needs anyway.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from router.errors import StoreRefused, StoreUnavailable
+from router.store import queries, schema
+from router.store.counts import Changes, Totals
+from router.store.faults import STORE_FAULTS, sentence
+from router.store.files import connect_reading, has_log
+from router.store.transaction import Operation, Transaction
+
+T = TypeVar("T")
+
+_SYNCED = 2
+"""What `PRAGMA synchronous` answers for FULL."""
+
+_PROBE = "0" * 16_384
+
+
+class WriteConnection:
+    """The only connection that writes. Every method blocks: call it in the writer's thread."""
+
+    def __init__(self, path: Path, busy_timeout: float, vfs: str | None) -> None:
+        self._path = path
+        self._busy_timeout_ms = int(busy_timeout * 1000)
+        self._vfs = vfs
+        self._connection: apsw.Connection | None = None
+        self._store_id: str | None = None
+
+    def open(self) -> Totals:
+        """
+        Open the file, which must be there, migrate it, and make sure that a commit is synced.
+
+        Raises:
+            StoreRefused: It cannot be written, or commits would not be safe.
+        """
+        # Without SQLITE_OPEN_CREATE: a file that vanished while we ran must not come back as an empty one.
+        connection = apsw.Connection(str(self._path), apsw.SQLITE_OPEN_READWRITE, vfs=self._vfs)
+        try:
+            self._set_up(connection)
+            schema.migrate(connection)
+            self._check_identity(connection)
+            totals = queries.totals(connection)
+        except BaseException:
+            _close_quietly(connection)
+            raise
+        self._connection = connection
+        return totals
+
+    def _set_up(self, connection: apsw.Connection) -> None:
+        connection.set_busy_timeout(self._busy_timeout_ms)
+        if connection.readonly("main"):
+            raise apsw.ReadOnlyError("opened read-only")
+        mode = queries.single(connection, "PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        # Where the system offers it (macOS), sync through the drive's own cache too; elsewhere these do nothing.
+        connection.execute("PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON")
+        connection.execute("PRAGMA foreign_keys = ON; PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 67108864")
+        synced = queries.single(connection, "PRAGMA synchronous")
+        if mode != "wal" or synced != _SYNCED:
+            raise StoreRefused(
+                f"{self._path} cannot be written safely (journal {mode}, synchronous {synced}; expected wal and"
+                f" {_SYNCED}); keep the data folder on a local disk, not on a network share"
+            )
+
+    def _check_identity(self, connection: apsw.Connection) -> None:
+        store_id = queries.single(connection, "SELECT value FROM meta WHERE key = 'store_id'")
+        if self._store_id not in (None, store_id):
+            raise StoreRefused(f"{self._path} has been replaced by another store while in use; restart the router")
+        self._store_id = store_id
+
+    def reopen(self) -> Totals:
+        """
+        Start anew after a failure, and try a write of the size of an event before anybody relies on it.
+
+        Raises:
+            StoreRefused, or one of STORE_FAULTS: It cannot be written yet.
+        """
+        self.close()
+        totals = self.open()
+        try:
+            connection = self._open_connection()
+            connection.execute("BEGIN IMMEDIATE; INSERT OR REPLACE INTO meta VALUES ('probe', ?)", (_PROBE,))
+            connection.execute("COMMIT; DELETE FROM meta WHERE key = 'probe'")
+        except BaseException:
+            self.close()
+            raise
+        return totals
+
+    def write(self, operations: Sequence[Operation]) -> tuple[list[Any], Changes]:
+        """
+        Run operations in one transaction and commit it.
+
+        Returns:
+            Per operation its result, or the exception with which it alone failed; and what they counted.
+
+        Raises:
+            One of STORE_FAULTS: Nothing was written, as far as can be told.
+        """
+        connection = self._open_connection()
+        try:
+            return self._write_all(connection, operations)
+        except BaseException:
+            with contextlib.suppress(apsw.Error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            raise
+
+    def _write_all(self, connection: apsw.Connection, operations: Sequence[Operation]) -> tuple[list[Any], Changes]:
+        cursor = connection.cursor()
+        cursor.execute("BEGIN IMMEDIATE")
+        transaction = Transaction(cursor)
+        try:
+            results = [operation(transaction) for operation in operations]
+        except STORE_FAULTS:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, it must not fail those who share the transaction
+            if connection.in_transaction:
+                cursor.execute("ROLLBACK")
+            cursor.execute("BEGIN IMMEDIATE")
+            transaction = Transaction(cursor)
+            results = [_isolated(transaction, operation) for operation in operations]
+        transaction.write_gathered()
+        cursor.execute("COMMIT")
+        return results, transaction.counts
+
+    def _open_connection(self) -> apsw.Connection:
+        if self._connection is None:
+            raise apsw.ConnectionClosedError("the store is closed")
+        return self._connection
+
+    def close(self) -> None:
+        """Close, moving the log into the file where nobody else has it open."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            _close_quietly(connection)
+
+
+def _isolated(transaction: Transaction, operation: Operation) -> Any:
+    try:
+        return transaction.isolated(operation)
+    except STORE_FAULTS:
+        raise
+    except Exception as error:  # noqa: BLE001 - it is handed to the one who brought the operation
+        return error
+
+
+def _close_quietly(connection: apsw.Connection) -> None:
+    # What is committed is on disk; an error of closing could only say that the log was not moved into the file.
+    with contextlib.suppress(*STORE_FAULTS):
+        connection.close(True)
+
+
+class ReadConnection:
+    """A connection that only reads. Every method blocks: call it in its own thread."""
+
+    def __init__(self, path: Path, vfs: str | None) -> None:
+        self._path = path
+        self._vfs = vfs
+        self._connection: apsw.Connection | None = None
+        self._whole = False
+
+    def read(self, query: Callable[[apsw.Connection], T]) -> T:
+        """
+        Run a query in one snapshot of everything committed until now.
+
+        Raises:
+            StoreUnavailable: The file cannot be read.
+        """
+        try:
+            result = self._read(query)
+            if not self._whole or not has_log(self._path):
+                return result
+            # Somebody began to write while the file was read as if nobody could: read again, with the log.
+            self.close()
+            return self._read(query)
+        except STORE_FAULTS as error:
+            self.close()
+            raise StoreUnavailable(f"cannot read: {sentence(error, self._path)}") from None
+
+    def _read(self, query: Callable[[apsw.Connection], T]) -> T:
+        if self._connection is not None and self._whole and has_log(self._path):
+            self.close()
+        if self._connection is None:
+            self._whole = not has_log(self._path)
+            self._connection = connect_reading(self._path, self._vfs)
+        self._connection.execute("BEGIN")
+        try:
+            return query(self._connection)
+        finally:
+            self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            _close_quietly(connection)

@@ -1,0 +1,207 @@
+"""
+The verbs of ingress and of single deliveries, each a plain function of an open transaction.
+
+They may run twice, the first time being rolled back, so they change nothing but the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from router.clock import to_ms
+from router.events import Delivery, DeliveryState, Event, Outcome
+from router.store.base import Accepted, Transition
+from router.store.counts import EVENTS, REJECTED, REPEATED_BODIES
+from router.store.rows import (
+    ATTEMPT_COLUMNS,
+    DELIVERY_COLUMN_COUNT,
+    DELIVERY_COLUMNS,
+    EPOCH,
+    EVENT_COLUMNS,
+    REJECTION_COLUMNS,
+    REPEATED_BODY,
+    STATE,
+    UPDATED_AT,
+    Row,
+    attempt_row,
+    delivery_from_row,
+)
+from router.store.transaction import Transaction
+
+REPEAT_WINDOW = timedelta(minutes=20)
+"""Without an upstream id, the same name and body are a repeat for this long: Spaces tries again for 16 minutes."""
+
+_SENDING = DeliveryState.SENDING.value
+_PENDING = DeliveryState.PENDING.value
+_HELD = DeliveryState.HELD.value
+_WAITING = (DeliveryState.PENDING.value, DeliveryState.RETRYING.value)
+
+_INSERT_EVENT = f"INSERT INTO events ({EVENT_COLUMNS}) VALUES ({', '.join('?' * 11)})"
+_INSERT_DELIVERY = f"INSERT INTO deliveries ({DELIVERY_COLUMNS}) VALUES ({', '.join('?' * DELIVERY_COLUMN_COUNT)})"
+_INSERT_REJECTION = f"INSERT INTO rejected ({REJECTION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+INSERT_ATTEMPT = f"INSERT INTO attempts ({ATTEMPT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+
+def save_ruleset(transaction: Transaction, row: Row) -> None:
+    """Keep a rule set; its hash names its content, so one of the same hash stays as it is."""
+    transaction.execute(
+        "INSERT INTO rulesets (hash, loaded_at, text, files) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", row
+    )
+
+
+def accept(transaction: Transaction, event: Event, event_row: Row, delivery_rows: Sequence[Row]) -> Accepted:
+    """Store an event with its deliveries, or find the event that it repeats."""
+    seen = transaction.one(
+        "SELECT 1 FROM events WHERE body_hash = ? AND source = ? LIMIT 1", (event.body_hash, event.source)
+    )
+    if seen is not None:
+        stored_before = _repeated(transaction, event)
+        if stored_before is not None:
+            return Accepted(stored_before, repeat=True)
+        event_row = (*event_row[:7], event_row[7] | REPEATED_BODY, *event_row[8:])
+        transaction.counts.add(REPEATED_BODIES)
+    transaction.execute(_INSERT_EVENT, event_row)
+    transaction.counts.add(EVENTS)
+    demoted = tuple(row[0] for row in delivery_rows if not _insert_delivery(transaction, row))
+    return Accepted(event.id, repeated_body=seen is not None, demoted=demoted)
+
+
+def _repeated(transaction: Transaction, event: Event) -> int | None:
+    """Find the stored event that this one repeats; each look-up is one step into an index, whatever stands there."""
+    seen = (event.body_hash, event.source, event.name)
+    if event.upstream_id is not None:
+        row = transaction.one(
+            "SELECT id FROM events WHERE body_hash = ? AND source = ? AND name = ? AND upstream_id = ?",
+            (*seen, event.upstream_id),
+        )
+        return None if row is None else row[0]
+    row = transaction.one(
+        "SELECT id, received_at FROM events WHERE body_hash = ? AND source = ? AND upstream_id IS NULL AND name = ?"
+        " ORDER BY id DESC LIMIT 1",
+        seen,
+    )
+    if row is None or row[1] < to_ms(event.received_at - REPEAT_WINDOW):
+        return None
+    return int(row[0])
+
+
+def _insert_delivery(transaction: Transaction, row: Row) -> bool:
+    """
+    Insert a delivery; False where it was to be `sending` under an epoch that is no longer its lane's.
+
+    Such a one becomes `pending`: the new owner of the lane will send it, and the old one must not.
+    """
+    state, destination = row[STATE], row[3]
+    keeps_state = state != _SENDING or (row[EPOCH] is not None and transaction.lane_epoch(destination) == row[EPOCH])
+    if not keeps_state:
+        state = _PENDING
+        row = (*row[:STATE], state, *row[STATE + 1 : EPOCH], None, *row[EPOCH + 1 :])
+    transaction.execute(_INSERT_DELIVERY, row)
+    transaction.counts.inserted(state, destination)
+    return keeps_state
+
+
+def insert(transaction: Transaction, row: Row) -> bool:
+    """Store a further delivery of a stored event; one of the same id stays as it is. False where it was demoted."""
+    if transaction.one("SELECT 1 FROM deliveries WHERE id = ?", row[:1]) is not None:
+        return True
+    return _insert_delivery(transaction, row)
+
+
+def reject(transaction: Transaction, row: Row) -> None:
+    """Keep what was answered 400."""
+    transaction.execute(_INSERT_REJECTION, row)
+    if transaction.changed:
+        transaction.counts.add(REJECTED)
+
+
+def claim(transaction: Transaction, delivery_id: int, epoch: int, at: int) -> Delivery | None:
+    """Turn a waiting delivery to `sending` for the present owner of its lane."""
+    row = transaction.one(
+        f"SELECT {DELIVERY_COLUMNS} FROM deliveries WHERE id = ? AND state IN ('pending', 'retrying')", (delivery_id,)
+    )
+    if row is None or transaction.lane_epoch(row[3]) != epoch:
+        return None
+    transaction.execute(
+        "UPDATE deliveries SET state = 'sending', epoch = ?, updated_at = ? WHERE id = ?", (epoch, at, delivery_id)
+    )
+    transaction.counts.moved(row[STATE], _SENDING, row[3])
+    claimed = list(row)
+    claimed[STATE], claimed[EPOCH], claimed[UPDATED_AT] = _SENDING, epoch, at
+    return delivery_from_row(tuple(claimed))
+
+
+def check(transition: Transition) -> None:
+    """
+    See that a transition can be meant at all; whether it may happen is decided where the delivery is read.
+
+    Raises:
+        ValueError: It leads to a state that deliveries only reach by being inserted, claimed or taken back.
+    """
+    came_from_sending = transition.epoch is not None
+    if transition.state in (DeliveryState.HELD, DeliveryState.SENDING) or (
+        came_from_sending and transition.state is DeliveryState.PENDING
+    ):
+        raise ValueError(f"an outcome cannot make delivery {transition.delivery_id} {transition.state}")
+    if transition.state is DeliveryState.RETRYING and transition.due_at is None:
+        raise ValueError(f"delivery {transition.delivery_id} is to be retried, but no time is given")
+    if transition.attempt is not None and transition.attempt.delivery_id != transition.delivery_id:
+        raise ValueError(
+            f"the attempt of delivery {transition.attempt.delivery_id} is no outcome of {transition.delivery_id}"
+        )
+
+
+def record(transaction: Transaction, transition: Transition, message: bytes | None) -> bool:
+    """Write what became of a delivery, where it still stands as its writer believes."""
+    row = transaction.one(
+        "SELECT state, epoch, destination, attempts, due_at FROM deliveries WHERE id = ?", (transition.delivery_id,)
+    )
+    if row is None or not _may_move(transaction, transition, row):
+        return False
+    state, _, destination, attempts, _ = row
+    attempt = transition.attempt
+    if attempt is not None:
+        attempts += 1
+        transaction.execute(INSERT_ATTEMPT, attempt_row(attempt, attempts))
+    transaction.execute(
+        "UPDATE deliveries SET state = ?, due_at = coalesce(?, due_at), failures = max(failures, ?), attempts = ?,"
+        " reason = ?, last_error = iif(?, ?, last_error), message = coalesce(?, message), epoch = NULL, updated_at = ?"
+        " WHERE id = ?",
+        (
+            transition.state.value,
+            None if transition.due_at is None else to_ms(transition.due_at),
+            transition.failures,
+            attempts,
+            transition.reason,
+            attempt is not None or bool(transition.last_error),
+            transition.last_error,
+            message,
+            to_ms(transition.at),
+            transition.delivery_id,
+        ),
+    )
+    transaction.counts.moved(state, transition.state.value, destination)
+    _record_lane(transaction, transition, destination)
+    return True
+
+
+def _may_move(transaction: Transaction, transition: Transition, row: Row) -> bool:
+    state, epoch, destination, _, due_at = row
+    if transition.epoch is not None:
+        return bool(state == _SENDING and epoch == transition.epoch == transaction.lane_epoch(destination))
+    if state == transition.state.value:
+        # Another time to be due at; said twice, the second time changes nothing.
+        return transition.due_at is not None and to_ms(transition.due_at) != due_at and state in _WAITING
+    return state == _HELD or state in _WAITING
+
+
+def _record_lane(transaction: Transaction, transition: Transition, destination: str) -> None:
+    if transition.paused_until is not None:
+        transaction.lane_paused(destination, to_ms(transition.paused_until))
+    if transition.attempt is None:
+        return
+    if transition.attempt.outcome is Outcome.DELIVERED:
+        transaction.lane_succeeded(destination, to_ms(transition.at))
+    elif transition.attempt.outcome in (Outcome.TEMPORARY, Outcome.PERMANENT):
+        transaction.lane_failed(destination)

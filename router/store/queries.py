@@ -1,0 +1,186 @@
+"""The reading verbs, each a plain function of a connection that stands in one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+import apsw
+
+from router.clock import from_ms, to_ms
+from router.events import Attempt, Delivery, DeliveryState, Event, Rejection
+from router.store.base import DeliveryFilter, EventFilter, LaneState, ListedDelivery, RuleSetText, Stats
+from router.store.counts import Totals
+from router.store.rows import (
+    ATTEMPT_COLUMNS,
+    DELIVERY_COLUMNS,
+    EVENT_COLUMNS,
+    LANE_COLUMNS,
+    REJECTION_COLUMNS,
+    Row,
+    attempt_from_row,
+    delivery_from_row,
+    event_from_row,
+    lane_from_row,
+    rejection_from_row,
+    ruleset_from_row,
+)
+
+_DUE = "FROM deliveries WHERE destination = ? AND state IN ('pending', 'retrying')"
+
+_LISTED = (
+    "SELECT " + ", ".join(f"d.{column.strip()}" for column in DELIVERY_COLUMNS.rsplit(",", 1)[0].split(","))
+) + ", NULL, e.name, e.upstream_id FROM deliveries d JOIN events e ON e.id = d.event_id"
+
+_CLOCK_SLACK = timedelta(hours=1)
+"""Ids grow with time, but a clock may have been set back; further apart than this, order of ids is order of time."""
+
+
+def single(connection: apsw.Connection, sql: str, values: Row = ()) -> Any:
+    """Give the one value of a statement that has exactly one."""
+    ((value,),) = connection.execute(sql, values).fetchall()
+    return value
+
+
+def ruleset(connection: apsw.Connection, ruleset_hash: str) -> RuleSetText | None:
+    row = connection.execute(
+        "SELECT hash, loaded_at, text, files FROM rulesets WHERE hash = ?", (ruleset_hash,)
+    ).fetchone()
+    return None if row is None else ruleset_from_row(row)
+
+
+def due(connection: apsw.Connection, destinations: Collection[str], at: datetime, limit: int) -> list[Delivery]:
+    """List what is due, by (due_at, id). The index alone gives the order; only what is listed is read whole."""
+    found: list[Row] = []
+    for destination in destinations:
+        found += connection.execute(
+            f"SELECT due_at, id {_DUE} AND due_at <= ? ORDER BY due_at, id LIMIT ?", (destination, to_ms(at), limit)
+        ).fetchall()
+    read = f"SELECT {DELIVERY_COLUMNS} FROM deliveries WHERE id = ?"
+    return [delivery_from_row(connection.execute(read, (row[1],)).fetchall()[0]) for row in sorted(found)[:limit]]
+
+
+def next_due(connection: apsw.Connection, destinations: Collection[str], after: datetime) -> datetime | None:
+    found: list[int | None] = [
+        single(connection, f"SELECT min(due_at) {_DUE} AND due_at > ?", (destination, to_ms(after)))
+        for destination in destinations
+    ]
+    first = min((due_at for due_at in found if due_at is not None), default=None)
+    return None if first is None else from_ms(first)
+
+
+def event(connection: apsw.Connection, event_id: int) -> Event | None:
+    row = connection.execute(f"SELECT {EVENT_COLUMNS} FROM events WHERE id = ?", (event_id,)).fetchone()
+    return None if row is None else event_from_row(row)
+
+
+def events(connection: apsw.Connection, wanted: EventFilter) -> list[Event]:
+    conditions, values = _page(connection, ("events", "id", "received_at"), wanted.since, wanted.cursor)
+    if wanted.name is not None:
+        conditions.append("name = ? COLLATE NOCASE")
+        values.append(wanted.name)
+    if wanted.source is not None:
+        conditions.append("source = ?")
+        values.append(wanted.source)
+    if wanted.rule is not None:
+        conditions.append("EXISTS (SELECT 1 FROM json_each(facts, '$.rules') AS matched WHERE matched.value = ?)")
+        values.append(wanted.rule)
+    rows = connection.execute(
+        f"SELECT {EVENT_COLUMNS} FROM events WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",
+        (*values, wanted.limit),
+    )
+    return [event_from_row(row) for row in rows]
+
+
+def delivery(connection: apsw.Connection, delivery_id: int) -> ListedDelivery | None:
+    row = connection.execute(f"{_LISTED.replace('NULL', 'd.message')} WHERE d.id = ?", (delivery_id,)).fetchone()
+    return None if row is None else _listed(row)
+
+
+def deliveries(connection: apsw.Connection, wanted: DeliveryFilter) -> list[ListedDelivery]:
+    conditions, values = _page(connection, ("deliveries", "d.id", "created_at"), wanted.since, wanted.cursor)
+    if wanted.rule is not None:
+        conditions.append("d.rule = ?")
+        values.append(wanted.rule)
+    if wanted.event_id is not None:
+        conditions.append("d.event_id = ?")
+        values.append(wanted.event_id)
+    if wanted.state is not None:
+        conditions.append("d.state = ?")
+        values.append(wanted.state.value)
+    if wanted.destination is not None:
+        conditions.append("d.destination = ?")
+        values.append(wanted.destination)
+    select = f"{_LISTED} WHERE {' AND '.join(conditions)} ORDER BY d.id DESC LIMIT ?"
+    if wanted.destination is None or wanted.state is not None or wanted.event_id is not None:
+        rows = connection.execute(select, (*values, wanted.limit)).fetchall()
+    else:
+        rows = _over_all_states(connection, select, values, wanted.limit)
+    return [_listed(row) for row in rows]
+
+
+def _over_all_states(connection: apsw.Connection, select: str, values: list[object], limit: int) -> list[Row]:
+    """List a destination's deliveries by asking for each state: its index is by destination, state and id."""
+    by_state = select.replace(" ORDER BY", " AND d.state = ? ORDER BY")
+    rows: list[Row] = []
+    for state in DeliveryState:
+        rows += connection.execute(by_state, (*values, state.value, limit)).fetchall()
+    return sorted(rows, key=lambda row: -row[0])[:limit]
+
+
+def _listed(row: Row) -> ListedDelivery:
+    return ListedDelivery(delivery_from_row(row[:-2]), row[-2], row[-1])
+
+
+def attempts(connection: apsw.Connection, delivery_id: int) -> list[Attempt]:
+    rows = connection.execute(
+        f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE delivery_id = ? ORDER BY number", (delivery_id,)
+    )
+    return [attempt_from_row(row) for row in rows]
+
+
+def rejected(connection: apsw.Connection, since: datetime | None, limit: int, cursor: int | None) -> list[Rejection]:
+    conditions, values = _page(connection, ("rejected", "id", "received_at"), since, cursor)
+    rows = connection.execute(
+        f"SELECT {REJECTION_COLUMNS} FROM rejected WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?",
+        (*values, limit),
+    )
+    return [rejection_from_row(row) for row in rows]
+
+
+def lanes(connection: apsw.Connection) -> dict[str, LaneState]:
+    return {row[0]: lane_from_row(row) for row in connection.execute(f"SELECT {LANE_COLUMNS} FROM lanes")}
+
+
+def totals(connection: apsw.Connection) -> Totals:
+    return Totals(connection.execute("SELECT name, sum(value) FROM counters GROUP BY name"))
+
+
+def stats(connection: apsw.Connection) -> Stats:
+    return totals(connection).stats(lanes(connection))
+
+
+def _page(
+    connection: apsw.Connection, names: tuple[str, str, str], since: datetime | None, cursor: int | None
+) -> tuple[list[str], list[object]]:
+    """Bound a list, newest first, from above by its cursor and from below by a time; names: table, key, time."""
+    table, key, time = names
+    conditions, values = [f"{key} < ?"], [cursor if cursor is not None else 2**63 - 1]
+    if since is not None:
+        conditions += [f"{key} >= ?", f"{time} >= ?"]
+        values += [_first_id_since(connection, table, time, to_ms(since - _CLOCK_SLACK)), to_ms(since)]
+    return conditions, list(values)
+
+
+def _first_id_since(connection: apsw.Connection, table: str, time: str, since: int) -> int:
+    """Find a lower bound of the ids from a time on by bisection, so that a list need not walk the whole history."""
+    low, high = 0, 2**63 - 1
+    while low < high:
+        middle = (low + high) // 2
+        row = connection.execute(f"SELECT {time} FROM {table} WHERE id >= ? ORDER BY id LIMIT 1", (middle,)).fetchone()
+        if row is None or row[0] >= since:
+            high = middle
+        else:
+            low = middle + 1
+    return low

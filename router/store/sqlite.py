@@ -1,0 +1,280 @@
+"""
+The embedded store: one SQLite file, nothing to run beside the router.
+
+`SqliteStore` is the whole protocol of `base.py`. `SqliteReader` is its reading half, for commands that look into the
+file while no router runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from router.clock import Clock, to_ms
+from router.errors import StoreRefused
+from router.events import Attempt, Delivery, Event, Rejection
+from router.store import operations, ownership, queries, schema
+from router.store.base import (
+    Accepted,
+    DeliveryFilter,
+    EventFilter,
+    LaneState,
+    ListedDelivery,
+    RuleSetText,
+    Stats,
+    Transition,
+)
+from router.store.commits import GroupCommit
+from router.store.connections import ReadConnection, WriteConnection
+from router.store.files import FileLock, make_folder, prepare
+from router.store.rows import delivery_row, event_row, message_bytes, rejection_row, ruleset_row
+from router.store.transaction import Operation, Transaction
+
+T = TypeVar("T")
+
+_BURIED_AT_ONCE = 500
+"""Deliveries that one commit ends, so that ending a million delays nobody for long."""
+
+
+class _Reading:
+    """One reading connection in a thread of its own."""
+
+    def __init__(self, path: Path, vfs: str | None, name: str) -> None:
+        self._connection = ReadConnection(path, vfs)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"store-{name}")
+
+    async def read(self, query: Callable[..., T], *arguments: Any) -> T:
+        def ask(connection: apsw.Connection) -> T:
+            return query(connection, *arguments)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.read, ask)
+
+    def renew(self) -> None:
+        """Open the file anew at the next read: a restored backup may stand in its place."""
+        self._thread.submit(self._connection.close)
+
+    async def close(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
+        self._thread.shutdown(wait=False)
+
+
+class _ReadingVerbs:
+    """The verbs that change nothing; lists are read apart, so that a slow one does not delay a lane."""
+
+    def __init__(self, path: Path, vfs: str | None) -> None:
+        self._path = path
+        self._lanes = _Reading(path, vfs, "lanes")
+        self._lists = _Reading(path, vfs, "lists")
+
+    async def ruleset(self, ruleset_hash: str) -> RuleSetText | None:
+        return await self._lanes.read(queries.ruleset, ruleset_hash)
+
+    async def due(self, destinations: Collection[str], at: datetime, limit: int) -> Sequence[Delivery]:
+        return await self._lanes.read(queries.due, tuple(destinations), at, limit)
+
+    async def next_due(self, destinations: Collection[str], after: datetime) -> datetime | None:
+        return await self._lanes.read(queries.next_due, tuple(destinations), after)
+
+    async def event(self, event_id: int) -> Event | None:
+        return await self._lanes.read(queries.event, event_id)
+
+    async def events(self, wanted: EventFilter) -> Sequence[Event]:
+        return await self._lists.read(queries.events, wanted)
+
+    async def delivery(self, delivery_id: int) -> ListedDelivery | None:
+        return await self._lists.read(queries.delivery, delivery_id)
+
+    async def deliveries(self, wanted: DeliveryFilter) -> Sequence[ListedDelivery]:
+        return await self._lists.read(queries.deliveries, wanted)
+
+    async def attempts(self, delivery_id: int) -> Sequence[Attempt]:
+        return await self._lists.read(queries.attempts, delivery_id)
+
+    async def rejected(self, since: datetime | None, limit: int, cursor: int | None) -> Sequence[Rejection]:
+        return await self._lists.read(queries.rejected, since, limit, cursor)
+
+    async def stats(self) -> Stats:
+        return await self._lists.read(queries.stats)
+
+    async def _close_readers(self) -> None:
+        await self._lanes.close()
+        await self._lists.close()
+
+
+class SqliteReader(_ReadingVerbs):
+    """The reading verbs on a store that no router has open; creates, migrates and writes nothing."""
+
+    def __init__(self, path: Path, *, vfs: str | None = None) -> None:
+        super().__init__(path, vfs)
+
+    async def open(self) -> None:
+        """
+        Check that there is a store that this version can read.
+
+        Raises:
+            StoreRefused: There is none, or it is of another version.
+            StoreUnavailable: It cannot be read now.
+        """
+        if not self._path.exists():
+            raise StoreRefused(f"there is no store at {self._path}; name its folder with --data")
+        version = await self._lists.read(schema.version)
+        if version != schema.NEWEST:
+            raise StoreRefused(
+                f"{self._path} has schema {version}, this version of the router reads {schema.NEWEST}; start the router"
+                " once to migrate an older one, install the newer version for a newer one"
+            )
+
+    async def close(self) -> None:
+        await self._close_readers()
+
+
+class SqliteStore(_ReadingVerbs):
+    """
+    The store in one file. Keep it to one event loop.
+
+    Args:
+        path: The file, usually `router.db` in the data folder; made where it is missing, and so is its folder.
+        clock: Tells the pauses between tries to reopen the file after a failure.
+        busy_timeout: Seconds that a commit waits for another program's lock before it counts as failed.
+        exclusive: Keep other processes off the file. Off only where a test plays two nodes.
+        vfs: Name of the SQLite file layer; a test puts a failing disk here.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        busy_timeout: float = 2.0,
+        exclusive: bool = True,
+        vfs: str | None = None,
+    ) -> None:
+        super().__init__(path, vfs)
+        self._vfs = vfs
+        self._exclusive = exclusive
+        self._lock: FileLock | None = None
+        self._commits = GroupCommit(path, clock, WriteConnection(path, busy_timeout, vfs))
+        self._commits.on_reopened = self._renew_readers
+        self._epochs: dict[str, int] = {}
+        self._closed = False
+
+    @property
+    def on_recovery(self) -> Callable[[], Awaitable[None]] | None:
+        """Awaited after the store failed and can write again; what it writes goes before everything else."""
+        return self._commits.on_recovery
+
+    @on_recovery.setter
+    def on_recovery(self, called: Callable[[], Awaitable[None]] | None) -> None:
+        self._commits.on_recovery = called
+
+    @property
+    def available(self) -> bool:
+        return self._commits.available
+
+    @property
+    def waiting(self) -> int:
+        return self._commits.totals.waiting
+
+    async def open(self) -> None:
+        try:
+            await self._commits.open(self._prepare)
+        except BaseException:
+            await self.close()
+            raise
+
+    def _prepare(self) -> None:
+        make_folder(self._path.parent)
+        if self._exclusive:
+            self._lock = FileLock(self._path)
+        prepare(self._path, self._vfs)
+
+    def _renew_readers(self) -> None:
+        self._lanes.renew()
+        self._lists.renew()
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        await self._commits.drain()
+        # Before the writer: who closes last moves the log into the file, and readers must not.
+        await self._close_readers()
+        await self._commits.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    async def save_ruleset(self, ruleset: RuleSetText) -> None:
+        await self._commits.hand_in(partial(operations.save_ruleset, row=ruleset_row(ruleset)), len(ruleset.text))
+
+    # Ingress
+
+    async def accept(self, event: Event, deliveries: Sequence[Delivery]) -> Accepted:
+        row = event_row(event, 0)
+        rows = [delivery_row(delivery) for delivery in deliveries]
+
+        def operation(transaction: Transaction) -> Accepted:
+            return operations.accept(transaction, event, row, rows)
+
+        accepted: Accepted = await self._commits.hand_in(operation, len(event.body))
+        return accepted
+
+    async def reject(self, rejection: Rejection) -> None:
+        row = rejection_row(rejection)
+        await self._commits.hand_in(partial(operations.reject, row=row), len(rejection.body))
+
+    # Lanes
+
+    async def own(self, destinations: Collection[str], at: datetime) -> Mapping[str, LaneState]:
+        names = tuple(dict.fromkeys(destinations))
+        owned: dict[str, LaneState] = await self._commits.hand_in(partial(ownership.own, destinations=names, at=at))
+        self._epochs.update((name, lane.epoch) for name, lane in owned.items())
+        return owned
+
+    async def claim(self, delivery_id: int, epoch: int, at: datetime) -> Delivery | None:
+        at_ms = to_ms(at)
+
+        def operation(transaction: Transaction) -> Delivery | None:
+            return operations.claim(transaction, delivery_id, epoch, at_ms)
+
+        claimed: Delivery | None = await self._commits.hand_in(operation)
+        return claimed
+
+    async def record(self, transition: Transition) -> bool:
+        operations.check(transition)
+        message = message_bytes(transition.message)
+
+        def operation(transaction: Transaction) -> bool:
+            return operations.record(transaction, transition, message)
+
+        recorded: bool = await self._commits.hand_in(operation, len(message or b""), outlasts=True)
+        return recorded
+
+    async def take_back(self, in_flight: Collection[int], at: datetime) -> int:
+        count: int = await self._commits.hand_in(
+            partial(ownership.take_back, epochs=dict(self._epochs), in_flight=frozenset(in_flight), at=to_ms(at))
+        )
+        return count
+
+    async def bury(self, destination: str, at: datetime, reason: str) -> int:
+        step: Operation = partial(
+            ownership.bury, destination=destination, at=to_ms(at), reason=reason, limit=_BURIED_AT_ONCE
+        )
+        buried = 0
+        while True:
+            count: int = await self._commits.hand_in(step)
+            buried += count
+            if count < _BURIED_AT_ONCE:
+                return buried
+
+    async def destinations_waiting(self) -> Collection[str]:
+        return self._commits.totals.destinations
+
+    async def insert(self, delivery: Delivery) -> None:
+        await self._commits.hand_in(partial(operations.insert, row=delivery_row(delivery)))

@@ -1,0 +1,131 @@
+"""One transaction while it is open: its cursor, and what is written once for all its operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import apsw
+
+from router.store.counts import Changes
+from router.store.faults import STORE_FAULTS
+from router.store.rows import Row
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _LaneHealth:
+    """What the attempts of this transaction did to one lane."""
+
+    reset: bool = False
+    failures: int = 0
+    last_success_at: int | None = None
+    paused_until: int | None = None
+
+
+class Transaction:
+    """
+    What an operation works on.
+
+    Counters and the health of lanes are gathered and written at the end: hundreds of attempts to one destination that
+    share a commit are one update of its lane.
+    """
+
+    __slots__ = ("_cursor", "_epochs", "_health", "counts")
+
+    def __init__(self, cursor: apsw.Cursor) -> None:
+        self._cursor = cursor
+        self._epochs: dict[str, int | None] = {}
+        self._health: dict[str, _LaneHealth] = {}
+        self.counts = Changes()
+
+    def execute(self, sql: str, values: Row = ()) -> apsw.Cursor:
+        return self._cursor.execute(sql, values)
+
+    def one(self, sql: str, values: Row = ()) -> Row | None:
+        """Give the first row, or None where there is none."""
+        row: Row | None = self._cursor.execute(sql, values).fetchone()
+        return row
+
+    def all(self, sql: str, values: Row = ()) -> list[Row]:
+        return self._cursor.execute(sql, values).fetchall()
+
+    @property
+    def changed(self) -> int:
+        """Rows that the latest statement inserted, updated or deleted."""
+        return self._cursor.connection.changes()
+
+    def lane_epoch(self, destination: str) -> int | None:
+        """Give the epoch of the lane's present owner; None where it never had one."""
+        try:
+            return self._epochs[destination]
+        except KeyError:
+            row = self.one("SELECT epoch FROM lanes WHERE destination = ?", (destination,))
+            epoch = self._epochs[destination] = None if row is None else row[0]
+            return epoch
+
+    def lane_owned(self, destination: str, epoch: int) -> None:
+        """Take note of a new owner."""
+        self._epochs[destination] = epoch
+
+    def lane_succeeded(self, destination: str, at: int) -> None:
+        health = self._health.setdefault(destination, _LaneHealth())
+        health.reset, health.failures, health.last_success_at = True, 0, at
+
+    def lane_failed(self, destination: str) -> None:
+        self._health.setdefault(destination, _LaneHealth()).failures += 1
+
+    def lane_paused(self, destination: str, until: int) -> None:
+        self._health.setdefault(destination, _LaneHealth()).paused_until = until
+
+    def write_lanes(self) -> None:
+        """Write the gathered health of lanes, also before anything reads it back."""
+        for destination, health in self._health.items():
+            self._cursor.execute(
+                "UPDATE lanes SET consecutive_failures = iif(?, 0, consecutive_failures) + ?,"
+                " last_success_at = coalesce(?, last_success_at), paused_until = coalesce(?, paused_until)"
+                " WHERE destination = ?",
+                (health.reset, health.failures, health.last_success_at, health.paused_until, destination),
+            )
+        self._health.clear()
+
+    def write_gathered(self) -> None:
+        """Write everything gathered; call it right before the commit."""
+        self.write_lanes()
+        for name, by in self.counts.by_name.items():
+            if by:
+                self._cursor.execute(
+                    "INSERT INTO counters VALUES ('', ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
+                    (name, by),
+                )
+
+    def isolated(self, operation: Callable[[Transaction], T]) -> T:
+        """
+        Run an operation so that its failure leaves no trace.
+
+        Two statements more than running it plainly, so only what shares a transaction with a failure pays for it.
+        """
+        self.write_lanes()
+        gathered, self.counts = self.counts, Changes()
+        self._cursor.execute("SAVEPOINT operation")
+        try:
+            result = operation(self)
+            self.write_lanes()
+        except Exception as error:
+            self.counts = gathered
+            self._health.clear()
+            self._epochs.clear()
+            # After an error of the store SQLite may have rolled back everything; then there is no savepoint any more.
+            if not isinstance(error, STORE_FAULTS):
+                self._cursor.execute("ROLLBACK TO operation; RELEASE operation")
+            raise
+        self._cursor.execute("RELEASE operation")
+        gathered.merge(self.counts)
+        self.counts = gathered
+        return result
+
+
+Operation: TypeAlias = Callable[[Transaction], Any]
+"""One verb's part of a transaction. It may run twice, the first time being rolled back, so it changes nothing else."""
