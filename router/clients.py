@@ -15,6 +15,7 @@ encode/httpx#3215). What destinations may rely on:
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import io
 import logging
@@ -135,7 +136,6 @@ class _Transport(httpx.AsyncBaseTransport):
             limit=0,
             resolver=self._lookups,
             use_dns_cache=False,  # the resolver's own: one look-up under way per host, whatever the port
-            ssl=self._tls or trusted_certificates(),
             keepalive_timeout=KEEP_ALIVE_SECONDS,
         )
         return aiohttp.ClientSession(
@@ -148,17 +148,24 @@ class _Transport(httpx.AsyncBaseTransport):
             middlewares=(_once,),
         )
 
+    def _trusted(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = trusted_certificates()
+        return self._tls
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self._session is None:
             self._session = self._open()
         content = await request.aread()
         limits = request.extensions.get("timeout", {})
+        await _notice_closed_connections()
         try:
             answer = await self._session.request(
                 request.method,
                 URL(str(request.url), encoded=True),
                 headers=[(name.decode("ascii"), _header_text(value)) for name, value in request.headers.raw],
                 data=(io.BytesIO(content) if len(content) > _LARGE_BODY else content) or None,
+                ssl=self._trusted() if request.url.scheme == "https" else True,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(None, connect=limits.get("connect"), sock_read=limits.get("read")),
             )
@@ -174,6 +181,16 @@ class _Transport(httpx.AsyncBaseTransport):
         if self._session is not None:
             await self._session.close()
         await self._lookups.close()
+
+
+async def _notice_closed_connections() -> None:
+    """
+    Let the event loop see what has come in, so that a kept connection which its server closed is not used again.
+
+    A loop reads its sockets once a round, and what they bring runs after what was already waiting: hence two rounds.
+    """
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
 
 
 def _header_text(value: bytes) -> str:

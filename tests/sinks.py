@@ -20,6 +20,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -280,3 +281,18 @@ def refused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+_CERTIFICATES = Path(__file__).parent / "certificates"
+
+
+def serving(certificate: str = "good") -> ssl.SSLContext:
+    """TLS for a sink, with one of `tests/certificates`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(_CERTIFICATES / f"{certificate}.pem")
+    return context
+
+
+def trusting(certificate: str = "good") -> ssl.SSLContext:
+    """What a client needs that is to believe in that certificate."""
+    return ssl.create_default_context(cafile=str(_CERTIFICATES / f"{certificate}.pem"))

@@ -22,7 +22,8 @@ _LONGEST_ENTITY = 8
 _LONGEST_LINK = 3000
 
 _BAD_MESSAGE = frozenset({"no_text", "invalid_payload", "invalid_blocks", "invalid_blocks_format"}) | frozenset(
-    {"invalid_attachments", "too_many_attachments", "msg_too_long", "msg_blocks_too_long"}
+    {"invalid_attachments", "too_many_attachments", "missing_text_or_fallback_or_attachments"}
+    | {"msg_too_long", "msg_blocks_too_long"}
 )
 _BAD_CHANNEL = frozenset({"channel_not_found", "channel_is_archived", "is_archived", "user_not_found"}) | frozenset(
     {"action_prohibited", "posting_to_general_channel_denied", "restricted_action"}
@@ -32,8 +33,8 @@ _BAD_WEBHOOK = frozenset({"no_service", "no_active_hooks", "no_team", "team_not_
 )
 _HOPELESS = _BAD_MESSAGE | _BAD_CHANNEL | _BAD_WEBHOOK
 """
-Texts that no later attempt can change. Sources: Slack's pages on incoming webhooks ("Handling errors") and on
-`chat.postMessage`, read 2026-11. Whatever is not among them, such as `rollup_error`, may pass.
+Texts that no later attempt can change. Source: Slack's pages on errors of incoming webhooks
+(changelog of 2016-05-17 and after), read 2026-11. Whatever is not among them, such as `rollup_error`, may pass.
 """
 
 
