@@ -606,15 +606,19 @@ trees = st.recursive(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(trees, namespaces)
 def test_the_compiled_tree_agrees_with_a_plain_reading(tree: JSON, namespace: Mapping[str, JSON]) -> None:
-    """Compiled conditions decide as the slow evaluator above does, and always have a sentence for it."""
+    """Compiled conditions decide as the slow evaluator does, have a sentence for it, and require no more than it."""
     condition = compile_conditions(tree, FIRST_WORDS)
     assert condition.holds(namespace) is slow_tree(tree, namespace)
     unmet = condition.first_unmet(namespace)
     assert (unmet is None) is condition.holds(namespace)
     assert condition.met(namespace) if unmet is None else unmet.sentence
+    if condition.requires is not None and unmet is None:
+        path, texts = condition.requires
+        seen = (slow_text(value) for value in slow_flat(list(slow_find(namespace, path.split(".")))))
+        assert any(text is not None and text.casefold() in texts for text in seen)
 
 
 json_values = st.recursive(
@@ -624,7 +628,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(trees, st.dictionaries(st.sampled_from(["page", "actor"]), json_values))
 def test_no_event_makes_a_condition_fail(tree: JSON, namespace: Mapping[str, JSON]) -> None:
     """Whatever a body holds, conditions decide, and what they say can be written."""
@@ -634,7 +638,7 @@ def test_no_event_makes_a_condition_fail(tree: JSON, namespace: Mapping[str, JSO
     told.encode()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(json_values | st.dictionaries(st.sampled_from(["any", "all", "not", "page.id", "page"]), json_values | wishes))
 def test_any_tree_compiles_or_is_refused_with_places_that_exist(tree: JSON) -> None:
     """No tree makes the compiler fail in another way, and each error leads to something in the tree."""

@@ -255,10 +255,31 @@ def test_ever_new_names_do_not_fill_the_memory() -> None:
         judged = rules.judge(f"family{number % 60}.event{number}", "spaces", refuse)
         assert len(judged.matched) == (10 if number % 60 < 50 else 0)
         assert len(rules._plans) <= ruleset.MAX_REMEMBERED_NAMES
-    wide = RuleSet([rule(f"rule {number}") for number in range(50)], remembered_rules=500)
-    for number in range(100):
-        wide.judge(f"event{number}", "spaces", refuse)
-        assert sum(len(plan.rules) for plan in wide._plans.values()) <= 500
+    wide = RuleSet([rule(f"rule {number}", "*.a", f"*.*{number}*.*") for number in range(50)], remembered_rules=500)
+    for number in range(300):
+        assert wide.judge(f"a.{number}.b", "spaces", refuse).matched
+        assert sum(len(plan.rules.rules) for plan in wide._shared.values()) <= 500
+    assert len({id(wide._plan("spaces", f"{number}.a")) for number in range(20)}) == 1
+
+
+def test_rules_that_want_another_value_are_not_even_tried() -> None:
+    """Of ten thousand rules for one space each, an event tries only those of its own space, and in their order."""
+    tried: list[str] = []
+
+    def counted(name: str, space: int) -> Rule:
+        condition = compile_conditions({"page.space.id": space}, FIRST_WORDS)
+
+        def holds(namespace: Mapping[str, JSON]) -> bool:
+            tried.append(name)
+            return condition.holds(namespace)
+
+        watched = Condition(holds, condition.unmet, condition.met, condition.requires)
+        return Rule(name, (compile_pattern("page.*"),), FixedTarget(("docs",)), when=watched)
+
+    rules = [counted(f"rule {number}", number % 5_000) for number in range(10_000)]
+    judged = judge(rule("first"), *rules, rule("last", unless={"page.id": 1}))
+    assert judged.matched == ("first", "rule 42", "rule 5042", "last")
+    assert tried == ["rule 42", "rule 5042"]
 
 
 # The rules of the design page once more, one rule after the other, to compare against.
@@ -302,6 +323,10 @@ trees = st.sampled_from(
         {"page.tags": {"contains": "x"}},
         {"not": {"page.id": 2}},
         {"page.id": {"exists": False}},
+        {"page.tags": ["X", 1]},
+        {"page.tags": {"equals": "x", "match_case": True}, "page.id": {"any_of": [1, 2, "x"], "above": 1}},
+        {"any": [{"page.id": 1}, {"page.tags": 2}]},
+        {"page.id": {"not": 1}},
     ]
 )
 destinations = st.lists(st.sampled_from(["a", "b", "c"]), max_size=3).map(tuple)
@@ -357,12 +382,18 @@ def with_name(one: Rule, name: str) -> Rule:
 
 
 @settings(max_examples=400, deadline=None)
-@given(rule_lists, st.lists(event_names, min_size=1, max_size=3), st.sampled_from(["spaces", "desk"]), namespaces)
+@given(
+    rule_lists,
+    st.lists(event_names, min_size=1, max_size=3),
+    st.sampled_from(["spaces", "desk"]),
+    namespaces,
+    st.sampled_from([0, 100]),
+)
 def test_judging_agrees_with_a_plain_reading_and_with_its_explanation(
-    rules: list[Rule], names: list[str], source: str, namespace: Mapping[str, JSON]
+    rules: list[Rule], names: list[str], source: str, namespace: Mapping[str, JSON], sieve_from: int
 ) -> None:
-    """The index and its memory change nothing, and `explain` never contradicts what was done."""
-    compiled = RuleSet(rules)
+    """The indexes and their memory change nothing, and `explain` never contradicts what was done."""
+    compiled = RuleSet(rules, sieve_from=sieve_from)
     for name in [*names, *names]:
         judged = compiled.judge(name, source, lambda: namespace)
         assert judged == slow_judge(rules, name, source, namespace)

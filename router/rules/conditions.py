@@ -70,6 +70,19 @@ class Unmet:
         return self.told or f"{self.field} is {self.saw}, wanted {self.wanted}"
 
 
+class Requirement(NamedTuple):
+    """
+    Something without which a tree cannot hold, so that rules can be found by it instead of being tried.
+
+    Attributes:
+        path: Of the field.
+        texts: One of its values has one of these texts, case folded.
+    """
+
+    path: str
+    texts: frozenset[str]
+
+
 @dataclass(frozen=True)
 class Condition:
     """
@@ -79,11 +92,13 @@ class Condition:
         holds: Whether the tree holds for a namespace.
         unmet: What failed first, in the order of the file. Only where it does not hold.
         met: Why it holds, for `unless`: `actor.email ends with "x" (saw "y@x")`. Only where it does.
+        requires: What must be so at the least, or None where no single field says.
     """
 
     holds: Callable[[Namespace], bool]
     unmet: Callable[[Namespace], Unmet]
     met: Callable[[Namespace], str]
+    requires: Requirement | None = None
 
     def first_unmet(self, namespace: Namespace) -> Unmet | None:
         """Tell the first condition that fails, or None where all hold."""
@@ -230,7 +245,9 @@ def _field(path: str, wish: Wish) -> Condition:
         told = f"{path} {wish.positive}"
         return told if not found or told == f"{path} is {saw}" else f"{told} (saw {saw})"
 
-    return Condition(lambda namespace: holds_for(find(namespace)), unmet, met)
+    texts = wish.required_texts
+    requires = None if texts is None else Requirement(path, texts)
+    return Condition(lambda namespace: holds_for(find(namespace)), unmet, met, requires)
 
 
 def _complete(conditions: Sequence[Condition | None]) -> list[Condition] | None:
@@ -246,6 +263,11 @@ def _all(conditions: Sequence[Condition | None]) -> Condition | None:
         holds=lambda namespace: all(part.holds(namespace) for part in parts),
         unmet=lambda namespace: next(part for part in parts if not part.holds(namespace)).unmet(namespace),
         met=lambda namespace: _listed([part.met(namespace) for part in parts[:_MAX_TOLD]], len(parts), " and "),
+        requires=min(
+            (part.requires for part in parts if part.requires is not None),
+            key=lambda requirement: len(requirement.texts),
+            default=None,
+        ),
     )
 
 

@@ -54,6 +54,7 @@ class Test:
         negative: Goes on after the field when it does not: `does not end with "x"`.
         holds_for_list: For a whole list, where the operator is about lists themselves; otherwise an element decides.
         reach: How many bytes of text the operator looks at in all; None for no limit.
+        texts: The only texts, case folded, that a value can have for it to hold; None where others can do as well.
     """
 
     holds: Callable[[JSON], bool]
@@ -62,20 +63,23 @@ class Test:
     negative: str
     holds_for_list: Callable[[list[JSON]], bool] | None = None
     reach: int | None = None
+    texts: frozenset[str] | None = None
 
 
 def equals(operand: JSON, match_case: bool) -> Test:
     """The value's text is this one."""
     text = _scalar(operand, "equals takes one value; for several write any_of: [first, second]")
     wanted = shown(operand) + _remark(match_case)
-    return Test(_is_among([text], match_case), wanted, f"is {wanted}", f"is not {wanted}")
+    texts = frozenset([text.casefold()])
+    return Test(_is_among([text], match_case), wanted, f"is {wanted}", f"is not {wanted}", texts=texts)
 
 
 def any_of(operand: JSON, match_case: bool) -> Test:
     """The value's text is one of these."""
     texts = _scalars(operand, "any_of", MAX_CHOICES)
     wanted = f"one of {choices(operand)}" + _remark(match_case)
-    return Test(_is_among(texts, match_case), wanted, f"is {wanted}", f"is not {wanted}")
+    folded = frozenset(map(str.casefold, texts))
+    return Test(_is_among(texts, match_case), wanted, f"is {wanted}", f"is not {wanted}", texts=folded)
 
 
 def contains(operand: JSON, match_case: bool) -> Test:

@@ -69,6 +69,12 @@ class Wish:
     def negative(self) -> str:
         return self._parts[0].negative if len(self._parts) == 1 else f"is not as in {self.wanted}"
 
+    @property
+    def required_texts(self) -> frozenset[str] | None:
+        """The only texts, case folded, one of which some value has where the wish holds; None if others will do."""
+        required = (part.test.texts for part in self._parts if part.test is not None)
+        return min((texts for texts in required if texts is not None), key=len, default=None)
+
     def first_failing(self, found: Found) -> str:
         """Tell what is wanted by the first operator that fails; by all of them where no value passes all together."""
         for part in self._parts:
