@@ -28,7 +28,7 @@ from router.store.counts import Changes, Totals
 from router.store.faults import STORE_FAULTS, sentence
 from router.store.transaction import Operation
 
-logger = logging.getLogger("router.store")
+log = logging.getLogger("router.store")
 
 MOST_OPERATIONS = 512
 MOST_BYTES = 16 * 1024 * 1024
@@ -171,7 +171,7 @@ class GroupCommit:
         known = isinstance(error, STORE_FAULTS)
         self._trouble = f"cannot write: {sentence(error, self._path)}" if isinstance(error, Exception) else str(error)
         if not known:
-            logger.error("store.unavailable: an error that should not happen", exc_info=error)
+            log.error("store.unexpected_error", exc_info=error)
         waiting = [*batch, *self._recovery_queue, *self._queue]
         self._recovery_queue.clear()
         self._queue = deque(one for one in waiting if one.outlasts)
@@ -180,11 +180,8 @@ class GroupCommit:
                 _resolve(one.future, StoreUnavailable(self._trouble))
         was, self._state = self._state, _State.FAILED
         if was is _State.OPEN:
-            logger.error(
-                "store.unavailable: %s. Until then new events are answered 503, and %d outcomes of attempts wait in memory.",
-                self._trouble,
-                len(self._queue),
-            )
+            hint = "until it can, new events are answered 503 and outcomes of attempts wait in memory"
+            log.error("store.unavailable", extra={"problem": self._trouble, "waiting": len(self._queue), "hint": hint})
             self._recovering = asyncio.get_running_loop().create_task(self._recover())
 
     async def _recover(self) -> None:
@@ -196,7 +193,7 @@ class GroupCommit:
                 break
         self._recovery_token = None
         self._state = _State.OPEN
-        logger.warning("store.recovered: %s can be written again; %d outcomes waited", self._path, len(self._queue))
+        log.warning("store.recovered", extra={"file": str(self._path), "waiting": len(self._queue)})
         self._wake()
 
     async def _reopened(self) -> bool:
@@ -205,7 +202,7 @@ class GroupCommit:
         except _REOPEN_FAULTS as error:
             trouble = f"cannot write: {error if isinstance(error, StoreRefused) else sentence(error, self._path)}"
             if trouble != self._trouble:
-                logger.error("store.unavailable: %s.", trouble)  # noqa: TRY400 - the sentence says it all
+                log.error("store.unavailable", extra={"problem": trouble})  # noqa: TRY400 - the sentence says it all
             self._trouble = trouble
             return False
         if self.on_reopened is not None:
@@ -222,7 +219,7 @@ class GroupCommit:
         except StoreUnavailable:
             return False
         except Exception:
-            logger.exception("store.unavailable: looking at what was written failed; trying again")
+            log.exception("store.unexpected_error", extra={"problem": "looking at what was written failed"})
             return False
         finally:
             _recovery.reset(reset)
@@ -273,11 +270,8 @@ class GroupCommit:
             self._wake()
             await self._drained()
         if self._queue:
-            logger.error(
-                "store.unavailable: %d outcomes could not be written; at the next start these deliveries count as"
-                " interrupted and are sent again.",
-                len(self._queue),
-            )
+            hint = "at the next start these deliveries count as interrupted and are sent again"
+            log.error("store.outcomes_unwritten", extra={"waiting": len(self._queue), "hint": hint})
 
     async def _in_thread(self, call: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
