@@ -1,0 +1,221 @@
+"""What templates and conditions see of an event: one namespace of plain JSON values, whatever shape the body has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC
+from urllib.parse import quote
+
+from router.events import Event
+from router.payload import JSON
+from router.sources import SourceKind, first_model, resource_and_action
+
+FIXED_WORDS = ("event", "payload", "actor", "page", "space", "link")
+"""First words that every event has; the model stands beside them under the name of its resource."""
+
+# Source: the vendor's webhook page names the events; how they read is ours. "Access" is a request for access.
+_TITLES = {
+    "access.created": "Access requested",
+    "comment.created": "Comment added",
+    "comment.updated": "Comment updated",
+    "comment.deleted": "Comment deleted",
+    "page.created": "Page created",
+    "page.updated": "Page updated",
+    "page.deleted": "Page deleted",
+    "page.updated.reverted": "Page reverted",
+    "page.updated.moved": "Page moved",
+    "page.updated.trashed": "Page moved to the trash",
+    "page.updated.restored": "Page restored",
+    "pagepermission.created": "Page permission added",
+    "pagepermission.deleted": "Page permission removed",
+    "pagepermissions.deleted": "Page permissions removed",
+    "pluginstate.created": "Plugin state created",
+    "pluginstate.updated": "Plugin state updated",
+    "space.deleted": "Space deleted",
+    "space.imported": "Space imported",
+    "user.updated": "User updated",
+    "user.enabled": "User enabled",
+    "user.disabled": "User disabled",
+}
+
+
+def build_namespace(event: Event, kind: SourceKind, site: str | None) -> dict[str, JSON]:
+    """
+    Say what a template or a condition may ask of an event.
+
+    Args:
+        kind: Of the event's source; it knows how to unwrap the body.
+        site: Host name such as `acme.teamwork.com`, or None where the source has none; it makes `link`.
+
+    Returns:
+        `event`, `payload`, `actor`, `page`, `space`, `link`, and the model under the name of its resource. What is not
+        known is None. `page` and `space` are also there where the model only refers to them, then with little more
+        than an `id`. The payload's own objects are shared, not copied: nobody may change them.
+    """
+    payload = event.payload
+    resource, action = resource_and_action(event.name)
+    found = kind.unwrap(event.name, payload)
+    model = first_model(found)
+    shown = _shown_model(resource, found, model, payload)
+    user = shown if resource == "user" and isinstance(shown, dict) else None
+    page = _as_page(shown) if resource == "page" else _referred("page", "pages", model, payload)
+    space = _as_space(shown) if resource == "space" else _space_of(model, page, payload)
+    namespace: dict[str, JSON] = {resource: shown}
+    namespace |= {
+        "event": _about(event, resource, action),
+        "payload": payload,
+        "actor": _actor(action, model, payload, user),
+        "page": page,
+        "space": space,
+        "link": _link(site, resource, page, space),
+    }
+    return namespace
+
+
+def event_title(event_name: str) -> str:
+    """
+    Name an event for a reader: `Page moved`.
+
+    An event outside the catalogue reads as its words: `ticket.customer.reply` is `Ticket customer reply`.
+    """
+    name = event_name.lower()
+    known = _TITLES.get(name)
+    if known is not None:
+        return known
+    words = " ".join(name.replace(".", " ").replace("-", " ").replace("_", " ").split())
+    return words[:1].upper() + words[1:]
+
+
+def _about(event: Event, resource: str, action: str) -> dict[str, JSON]:
+    return {
+        "id": str(event.id),
+        "name": event.name,
+        "resource": resource,
+        "action": action,
+        "title": event_title(event.name),
+        "source": event.source,
+        "received_at": event.received_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+    }
+
+
+def _shown_model(resource: str, found: JSON, model: Mapping[str, JSON], payload: JSON) -> JSON:
+    """The model as templates see it: several models give the fields of the first, and all of them as `items`."""
+    if isinstance(found, list):
+        return {**model, "items": found}
+    if not isinstance(found, dict):
+        return None
+    return _as_person(found, payload) if resource == "user" else found
+
+
+def _actor(action: str, model: Mapping[str, JSON], payload: JSON, user: Mapping[str, JSON] | None) -> JSON:
+    """
+    Find who did it. Sibling products name the `eventCreator`; Spaces models carry three references.
+
+    A person who changed their own account is named by the model itself.
+    """
+    creator = payload.get("eventCreator") if isinstance(payload, dict) else None
+    fields = ("createdBy",) if action.startswith("created") else ("updatedBy", "createdBy")
+    if action.rpartition(".")[2] in ("deleted", "trashed"):
+        fields = ("deletedBy", "updatedBy")
+    for reference in (creator, *(model.get(field) for field in fields)):
+        person = _referenced(reference, "userId")
+        if person is None:
+            continue
+        person = {**_included(payload, "users", person["id"]), **person}
+        if user is not None and str(user.get("id")) == str(person["id"]):
+            person = {**{field: user[field] for field in ("name", "email") if user.get(field)}, **person}
+        return _as_person(person, payload)
+    return None
+
+
+def _as_person(person: Mapping[str, JSON], payload: JSON) -> dict[str, JSON]:
+    """A person with a `name` where the body gives one. Spaces spells `firstname`, its siblings `firstName`."""
+    if not _text(person.get("name")) and person.get("id") is not None:
+        person = {**_included(payload, "users", person["id"]), **person}
+    parts = [
+        _text(person.get(lower)) or _text(person.get(camel))
+        for lower, camel in (("firstname", "firstName"), ("lastname", "lastName"))
+    ]
+    name = _text(person.get("name")) or " ".join(part for part in parts if part)
+    named = {key: value for key, value in person.items() if key != "name"}
+    return {**named, "name": name} if name else named
+
+
+def _as_page(model: JSON) -> dict[str, JSON] | None:
+    return model if isinstance(model, dict) else None
+
+
+def _as_space(model: JSON) -> dict[str, JSON] | None:
+    """A space with a `name`: the model calls it `title`."""
+    if not isinstance(model, dict):
+        return None
+    name = _text(model.get("name")) or _text(model.get("title"))
+    return {**model, "name": name} if name else model
+
+
+def _space_of(model: Mapping[str, JSON], page: JSON, payload: JSON) -> dict[str, JSON] | None:
+    space = _referred("space", "spaces", model, payload)
+    if space is None and isinstance(page, dict) and page is not model:
+        space = _referred("space", "spaces", page, payload)
+    return _as_space(space)
+
+
+def _referred(word: str, plural: str, model: Mapping[str, JSON], payload: JSON) -> dict[str, JSON] | None:
+    """The object that a model refers to by `word` or `wordId`, with what the body tells of it elsewhere."""
+    for field in (word, f"{word}Id"):
+        found = _referenced(model.get(field), f"{word}Id")
+        if found is not None:
+            return {**_included(payload, plural, found["id"]), **found}
+    return None
+
+
+def _referenced(reference: JSON, older_id: str) -> dict[str, JSON] | None:
+    """
+    Read a reference: `{"id": 9, "type": "users"}`, or only the id.
+
+    Args:
+        older_id: The key that models of 2018 have in place of `id`.
+    """
+    if isinstance(reference, dict):
+        found = reference.get("id")
+        found = reference.get(older_id) if found is None else found
+        return {**reference, "id": found} if _is_id(found) else None
+    return {"id": reference} if _is_id(reference) and reference != 0 else None
+
+
+def _included(payload: JSON, plural: str, object_id: JSON) -> Mapping[str, JSON]:
+    """
+    Look a related object up in the body's `included`, a map of maps by type and id; empty where there is none.
+
+    Source: the vendor's page on related entities, read 2026-11. Whether webhooks carry it is not documented.
+    """
+    found = payload.get("included") if isinstance(payload, dict) else None
+    for key in (plural, str(object_id)):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _link(site: str | None, resource: str, page: JSON, space: JSON) -> str | None:
+    """
+    Make the address of the page or space; None unless every part of it is known.
+
+    Source: links found in public pages of several organisations, read 2026-11; the vendor documents no form.
+    """
+    code = _text(space.get("code")) if isinstance(space, dict) else ""
+    if not site or not code:
+        return None
+    start = f"https://{site}/spaces/{quote(code, safe='')}"
+    if resource == "space":
+        return start
+    slug = _text(page.get("slug")) if isinstance(page, dict) else ""
+    if not slug or not _is_id(page.get("id")):
+        return None
+    return f"{start}/page/{quote(str(page['id']), safe='')}-{quote(slug, safe='')}"
+
+
+def _text(value: JSON) -> str:
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _is_id(value: JSON) -> bool:
+    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value != "")

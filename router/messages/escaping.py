@@ -1,0 +1,125 @@
+"""
+Escaping belongs to the markup: what a template inserts is plain text unless it is `Finished`.
+
+Each environment has one `Escaping`. Whatever a template prints goes through it exactly once: plain text is quoted,
+finished text is inserted as it is. Operators and filters that put texts together (`~`, `+`, `join`) quote their plain
+parts as soon as one part is finished, and their result is finished; all others read a finished text back to what its
+reader would see, and their result is plain again. So nothing can lose its escaping, and nothing is escaped twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from router.events import Markup
+
+
+class Finished(str):
+    """Text that is markup already: the output of a macro, of `mrkdwn` and `link`, or what an author calls `raw`."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Escaping:
+    """
+    How plain text becomes markup.
+
+    Attributes:
+        quote: Plain text to markup.
+        read: Markup to the plain text that a reader sees; the other way round, where markup can be taken away.
+    """
+
+    quote: Callable[[str], str]
+    read: Callable[[str], str]
+
+    def finish(self, text: str) -> Finished:
+        return text if isinstance(text, Finished) else Finished(self.quote(text))
+
+    def plain(self, text: str) -> str:
+        return self.read(text) if isinstance(text, Finished) else text
+
+    def join(self, parts: Iterable[str], separator: str = "") -> str:
+        """Put texts together; the result is finished as soon as one of them is."""
+        texts = list(parts)
+        if isinstance(separator, Finished) or any(isinstance(text, Finished) for text in texts):
+            return Finished(self.finish(separator).join(self.finish(text) for text in texts))
+        return separator.join(texts)
+
+
+def escape_slack(text: str) -> str:
+    """
+    Escape the three characters that make Slack's links and mentions.
+
+    Source: Slack's page on formatting text, "escaping text", read 2026-11.
+    """
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+_SLACK_ANGLE = re.compile(r"<([^<>|]*)(?:\|([^<>]*))?>")
+_SLACK_ENTITIES = {"&amp;": "&", "&lt;": "<", "&gt;": ">"}
+_SLACK_ENTITY = re.compile("|".join(_SLACK_ENTITIES))
+
+
+def read_slack(markup: str) -> str:
+    """Take Slack's links apart and its escapes away: what is left is plain text."""
+    text = _SLACK_ANGLE.sub(lambda match: match[2] or match[1], markup)
+    return _SLACK_ENTITY.sub(lambda match: _SLACK_ENTITIES[match[0]], text)
+
+
+def slack_link(text: str, url: str) -> Finished:
+    """Make Slack's link. A `|` would end the address early; a line break would break the link."""
+    label = escape_slack(" ".join(text.split()))
+    address = escape_slack(url).replace("|", "%7C")
+    return Finished(f"<{address}|{label}>" if label else f"<{address}>")
+
+
+def text_link(text: str, url: str) -> Finished:
+    label = " ".join(text.split())
+    return Finished(f"{label} ({url})" if label else url)
+
+
+def cut(text: str, limit: int) -> str:
+    """Cut a text at a word border so that it and its ellipsis have at most so many characters."""
+    if len(text) <= limit:
+        return text
+    if limit < 1:
+        return ""
+    short = text[: limit - 1]
+    if not text[limit - 1].isspace():
+        border = max(short.rfind(" "), short.rfind("\n"))
+        # A single endless word is cut inside; anywhere else, most of the allowed length stays.
+        short = short[:border] if border > limit // 2 else short
+    return f"{short.rstrip()}…"
+
+
+_BROKEN_ENTITY = re.compile(r"&[a-z]{0,3}\Z")
+
+
+def cut_slack(markup: str, limit: int) -> str:
+    """Cut Slack's markup at a word border, never inside a link or an escape."""
+    if len(markup) <= limit:
+        return markup
+    short = cut(markup, limit).removesuffix("…")
+    opened = short.rfind("<")
+    if opened > short.rfind(">"):
+        short = short[:opened]
+    return f"{_BROKEN_ENTITY.sub('', short).rstrip()}…"
+
+
+def one_line(text: str) -> str:
+    """Join lines by spaces: subjects and headings have one line, whatever separators a title brings."""
+    return " ".join(text.split())
+
+
+def _same(text: Any) -> Any:
+    return text
+
+
+ESCAPINGS = {
+    Markup.TEXT: Escaping(quote=_same, read=_same),
+    Markup.SLACK: Escaping(quote=escape_slack, read=read_slack),
+}

@@ -1,0 +1,76 @@
+"""`body:` and `blocks:` are structures whose texts are templates, so that JSON stays valid whatever a title holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from jinja2 import nodes
+
+from router.messages.limits import TemplateRefused
+from router.payload import JSON
+
+Path = tuple[str | int, ...]
+DEEPEST_STRUCTURE = 60
+
+
+def is_template(text: str) -> bool:
+    """Tell whether a text has anything to fill in."""
+    return "{{" in text or "{%" in text or "{#" in text
+
+
+def leaves(structure: JSON, path: Path) -> Iterator[tuple[Path, str]]:
+    """List the templates in a structure, with the path to each."""
+    if isinstance(structure, str):
+        if is_template(structure):
+            yield path, structure
+    elif isinstance(structure, dict) and len(path) <= DEEPEST_STRUCTURE:
+        for key, value in structure.items():
+            yield from leaves(value, (*path, str(key)))
+    elif isinstance(structure, list | tuple) and len(path) <= DEEPEST_STRUCTURE:
+        for index, value in enumerate(structure):
+            yield from leaves(value, (*path, index))
+
+
+def fill_structure(structure: JSON, path: Path, fill: Callable[[str, Path, bool], JSON], escaped: bool = False) -> JSON:
+    """
+    Fill in every template of a structure; keys and everything else stay as they are.
+
+    Args:
+        fill: Gives the value of one template; its arguments are the text, the path, and whether Slack will read the
+            text as markup.
+        escaped: Whether this place is such a text.
+    """
+    if len(path) > DEEPEST_STRUCTURE:
+        raise TemplateRefused(f"the structure is nested more than {DEEPEST_STRUCTURE} deep")
+    if isinstance(structure, str):
+        return fill(structure, path, escaped) if is_template(structure) else structure
+    if isinstance(structure, dict):
+        # A text object's `text` is markup, also in `plain_text`; only a rich text element's is taken literally.
+        is_literal = structure.get("type") == "text"
+        return {
+            key: fill_structure(value, (*path, str(key)), fill, key == "text" and not is_literal)
+            for key, value in structure.items()
+        }
+    if isinstance(structure, list | tuple):
+        return [fill_structure(value, (*path, index), fill) for index, value in enumerate(structure)]
+    return structure
+
+
+def single_expression(tree: nodes.Template) -> nodes.Expr | None:
+    """Give the expression of a template that is exactly one `{{ expression }}`: its value keeps its type."""
+    if len(tree.body) != 1 or not isinstance(tree.body[0], nodes.Output) or len(tree.body[0].nodes) != 1:
+        return None
+    only = tree.body[0].nodes[0]
+    return None if isinstance(only, nodes.TemplateData) else only
+
+
+def quote_all(value: Any, quote: Callable[[str], str]) -> JSON:
+    """Quote every text in a JSON value. Its depth has been checked."""
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, dict):
+        return {key: quote_all(item, quote) for key, item in value.items()}
+    if isinstance(value, list):
+        return [quote_all(item, quote) for item in value]
+    return value
