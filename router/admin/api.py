@@ -1,0 +1,264 @@
+"""The JSON API: events, deliveries, what was rejected, totals, and replay."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from tornado.web import Application
+
+from router.admin.auth import Guard
+from router.admin.handler import AdminHandler
+from router.admin.health import HealthyHandler, ReadyHandler, ReloadHandler
+from router.admin.parts import Parts
+from router.admin.query import Query, read_id, read_object, read_text, write_cursor
+from router.admin.refusal import Refused, not_found
+from router.admin.serialise import statistics
+from router.config.problems import did_you_mean
+from router.config.settings import Address
+from router.delivery.replay import CannotReplay, replay
+from router.errors import RenderFailure
+from router.events import Delivery, Event, Message
+from router.messages.context import build_namespace
+from router.payload import JSON
+from router.rules.ruleset import Verdict
+from router.secret import Secret
+from router.sources import DEFAULT_KIND
+from router.store.base import DeliveryFilter, EventFilter, ListedDelivery
+
+PAGE = 10
+"""How many rows with bodies are read at a time: a body may have megabytes."""
+
+Row = TypeVar("Row")
+
+
+class EventsHandler(AdminHandler):
+    """`GET /api/v1/events`: events, newest first."""
+
+    async def get(self) -> None:
+        query = self.query("name", "source", "rule", "since", "limit", "cursor")
+        name, source, rule, since = query.text("name"), query.text("source"), query.text("rule"), query.since()
+
+        async def page(limit: int, cursor: int | None) -> Sequence[Event]:
+            return await self.parts.store.events(EventFilter(name, source, rule, since, limit, cursor))
+
+        listed, following = await _list(query, "events", page, _event_id, self.shown.event)
+        self.answer({"events": listed, "next": following})
+
+
+class EventHandler(AdminHandler):
+    """`GET /api/v1/events/{id}`: one event, and what each rule made of it."""
+
+    async def get(self, event_id: str) -> None:
+        self.query()
+        event = await self.parts.store.event(_path_id(event_id, "event"))
+        if event is None:
+            raise _unknown("event", event_id)
+        verdicts = await self._verdicts(event)
+        # Masking a body of megabytes takes a while: not on the loop.
+        self.answer(await asyncio.to_thread(self.shown.event_in_full, event, verdicts))
+
+    async def _verdicts(self, event: Event) -> Sequence[Verdict] | None:
+        judged = await self.parts.rulesets.get(event.ruleset)
+        if judged is None:
+            return None
+        source = judged.sources.get(event.source)
+        kind = source.kind if source else DEFAULT_KIND
+        namespace = partial(build_namespace, event, kind, source.site if source else None)
+        return judged.rules.explain(event.name, event.source, namespace)
+
+
+class DeliveriesHandler(AdminHandler):
+    """`GET /api/v1/deliveries`: deliveries, newest first."""
+
+    async def get(self) -> None:
+        query = self.query("state", "destination", "rule", "event", "since", "limit", "cursor")
+        state, destination, rule = query.state(), query.text("destination"), query.text("rule")
+        event, since = query.event(), query.since()
+
+        async def page(limit: int, cursor: int | None) -> Sequence[ListedDelivery]:
+            wanted = DeliveryFilter(state, destination, rule, event, since, limit, cursor)
+            return await self.parts.store.deliveries(wanted)
+
+        show = partial(self.shown.delivery, destinations=self.parts.rulesets.current.destinations)
+        listed, following = await _list(query, "deliveries", page, _delivery_id, show, whole=True)
+        self.answer({"deliveries": listed, "next": following})
+
+
+class DeliveryHandler(AdminHandler):
+    """`GET /api/v1/deliveries/{id}`: one delivery, what it says, and its attempts."""
+
+    async def get(self, delivery_id: str) -> None:
+        self.query()
+        listed = await self.parts.store.delivery(_path_id(delivery_id, "delivery"))
+        if listed is None:
+            raise _unknown("delivery", delivery_id)
+        attempts = await self.parts.store.attempts(listed.delivery.id)
+        message = listed.delivery.message or await self._would_be(listed.delivery)
+        destinations = self.parts.rulesets.current.destinations
+        self.answer(self.shown.delivery_in_full(listed, destinations, message, attempts))
+
+    async def _would_be(self, delivery: Delivery) -> Message | str:
+        """Render what would be sent now, or say why nothing can be."""
+        destination = self.parts.rulesets.current.destinations.get(delivery.destination)
+        if destination is None:
+            return f"destination {delivery.destination!r} is gone from the rule file"
+        judged = await self.parts.rulesets.get(delivery.ruleset)
+        if judged is None:
+            return f"the rule set {delivery.ruleset[:16]} that judged the event is not kept any more"
+        event = await self.parts.store.event(delivery.event_id)
+        if event is None:
+            return f"event {delivery.event_id} is not in the store any more"
+        try:
+            return self.parts.lanes.attempts.render(delivery, event, destination, judged)
+        except RenderFailure as failure:
+            return failure.detail
+
+
+class ReplayHandler(AdminHandler):
+    """`POST /api/v1/deliveries/{id}/replay`: send it once more, as a new delivery."""
+
+    methods = ("POST",)
+
+    async def post(self, delivery_id: str) -> None:
+        self.query()
+        parts = self.parts
+        to = read_text(read_object(bytes(self.body), ["to"]), "to")
+        listed = await parts.store.delivery(_path_id(delivery_id, "delivery"))
+        if listed is None:
+            raise _unknown("delivery", delivery_id)
+        try:
+            new = replay(listed.delivery, to, parts.rulesets.current, parts.ids.next(), parts.clock.now())
+        except CannotReplay as refusal:
+            raise Refused(409 if refusal.code == "not_final" else 422, refusal.code, str(refusal)) from None
+        if await parts.rulesets.get(new.ruleset) is None:
+            raise Refused(
+                422,
+                "ruleset_gone",
+                f"the rule {new.rule!r} is not in the rule file, and the rule set that judged the event is not kept "
+                "any more; give the file a rule of that name, then replay again",
+            )
+        await parts.store.insert(new)
+        parts.lanes.offer(new)
+        self.answer({"replayed": [str(new.id)]})
+
+
+class StatsHandler(AdminHandler):
+    """`GET /api/v1/stats`: totals, and how each destination stands."""
+
+    async def get(self) -> None:
+        self.query()
+        stats = await self.parts.store.stats()
+        self.answer(statistics(stats, self.parts.rulesets.current.destinations, self.parts.clock.now()))
+
+
+class RejectedHandler(AdminHandler):
+    """`GET /api/v1/rejected`: what was answered 400, newest first."""
+
+    async def get(self) -> None:
+        query = self.query("since", "limit", "cursor")
+        page = partial(self.parts.store.rejected, query.since())
+        listed, following = await _list(query, "rejected", page, lambda rejection: rejection.id, self.shown.rejection)
+        self.answer({"rejected": listed, "next": following})
+
+
+class UnknownHandler(AdminHandler):
+    """Every other path."""
+
+    def check_path(self) -> None:
+        near = did_you_mean(self.request.path, PATHS) if len(self.request.path) <= 200 else ""
+        raise not_found(f"nothing answers at this path{near}; docs/api.md lists the calls")
+
+
+async def _list(
+    query: Query,
+    listed: str,
+    page: Callable[[int, int | None], Awaitable[Sequence[Row]]],
+    row_id: Callable[[Row], int],
+    show: Callable[[Row], dict[str, JSON]],
+    *,
+    whole: bool = False,
+) -> tuple[list[dict[str, JSON]], str | None]:
+    """
+    Read as many rows as were asked for, and the cursor at which the list goes on.
+
+    Args:
+        page: Reads so many rows before an id.
+        whole: Rows are small, so all are read at once.
+    """
+    limit, cursor = query.limit(), query.cursor(listed)
+    shown: list[dict[str, JSON]] = []
+    while True:
+        wanted = limit + 1 - len(shown)  # one more than is shown tells whether the list goes on
+        count = wanted if whole else min(wanted, PAGE)
+        rows = await page(count, cursor)
+        following = [*rows[: limit - len(shown)]]
+        shown += map(show, following)
+        if following:
+            cursor = row_id(following[-1])
+        if len(rows) > len(following):
+            return shown, None if cursor is None else write_cursor(listed, cursor)
+        if len(rows) < count:
+            return shown, None
+
+
+def _event_id(event: Event) -> int:
+    return event.id
+
+
+def _delivery_id(listed: ListedDelivery) -> int:
+    return listed.delivery.id
+
+
+def _path_id(text: str, what: str) -> int:
+    number = read_id(text)
+    if number is None:
+        raise _unknown(what, text)
+    return number
+
+
+def _unknown(what: str, number: str) -> Refused:
+    return not_found(f"there is no {what} {number}; it never was, or was removed after its retention")
+
+
+_ROUTES: Sequence[tuple[str, type[AdminHandler]]] = (
+    ("/-/healthy", HealthyHandler),
+    ("/-/ready", ReadyHandler),
+    ("/-/reload", ReloadHandler),
+    ("/api/v1/events", EventsHandler),
+    ("/api/v1/events/([0-9]{1,30})", EventHandler),
+    ("/api/v1/deliveries", DeliveriesHandler),
+    ("/api/v1/deliveries/([0-9]{1,30})", DeliveryHandler),
+    ("/api/v1/deliveries/([0-9]{1,30})/replay", ReplayHandler),
+    ("/api/v1/rejected", RejectedHandler),
+    ("/api/v1/stats", StatsHandler),
+)
+
+PATHS = [path for path, _ in _ROUTES if "(" not in path]
+
+
+def make_admin(parts: Parts, *, address: Address, hosts: Sequence[str], token: Secret | None) -> Application:
+    """
+    Build the admin side; the caller serves it.
+
+    Args:
+        address: Where its listener was told to stand.
+        hosts: Further names by which it may be called.
+        token: Asked of everybody; required off loopback.
+
+    Raises:
+        ValueError: A host name cannot be read, or there is no token where one is required.
+    """
+    shared: dict[str, Any] = {"parts": parts, "guard": Guard(address, hosts, token), "address": address}
+    return Application(
+        [(path, handler, shared) for path, handler in _ROUTES],
+        default_handler_class=UnknownHandler,
+        default_handler_args=shared,
+        log_function=_log_nothing,
+    )
+
+
+def _log_nothing(_: object) -> None:
+    """Requests are not logged; refusals and failures are."""
