@@ -53,9 +53,11 @@ Behaviour = Callable[[Received, asyncio.StreamWriter], Awaitable[None]]
 def answer(
     status: int = 200, body: str | bytes = "ok", headers: Mapping[str, str] | Iterable[tuple[str, str]] = ()
 ) -> Behaviour:
-    """Answer properly; the connection is kept."""
+    """Answer properly; the connection is kept. Statuses that know no body (204, 304) are sent without it."""
     content = body.encode() if isinstance(body, str) else body
     pairs = headers.items() if isinstance(headers, Mapping) else headers
+    if status in {204, 304}:
+        return raw(_head(status, pairs))
     return raw(_head(status, [*pairs, ("Content-Length", str(len(content)))]) + content)
 
 
@@ -99,6 +101,13 @@ async def garbage(request: Received, writer: asyncio.StreamWriter) -> None:
     writer.write(b"SSH-2.0-OpenSSH_9.6\r\n\x00\x01\x02\xff\r\n\r\n")
     await writer.drain()
     writer.close()
+
+
+async def switch_protocols(request: Received, writer: asyncio.StreamWriter) -> None:
+    """Agree to something that nobody asked for, and go on in it."""
+    writer.write(_head(101, [("Connection", "Upgrade"), ("Upgrade", "other/1.0")]) + b"other" * 100)
+    await writer.drain()
+    await asyncio.Event().wait()
 
 
 def endless(status: int = 200) -> Behaviour:
