@@ -1,0 +1,78 @@
+"""Where reading commands get their answers: from the running router, or from its store while none runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import click
+
+from router.cli.group import Failed
+from router.cli.running import NothingAnswers, Router
+from router.errors import StoreRefused, StoreUnavailable
+
+T = TypeVar("T")
+
+
+class Answers(Protocol):
+    """What both can answer, in the form of the admin API."""
+
+    def deliveries(self, query: Mapping[str, str]) -> Mapping[str, Any]:
+        """One page: `deliveries` and `next`, newest first; `query` as the API takes it, always with a `limit`."""
+        ...
+
+    def delivery(self, number: str) -> Mapping[str, Any] | None:
+        """One delivery with its message and history; None where there is none of this id."""
+        ...
+
+    def event(self, number: str) -> Mapping[str, Any] | None:
+        """One event with its body and verdicts; None where there is none of this id."""
+        ...
+
+
+def answered(router: Router, data: Path, ask: Callable[[Answers], T]) -> T:
+    """
+    Ask the running router; where nothing answers, look into the store and say so on standard error.
+
+    Args:
+        data: Folder of the store.
+
+    Raises:
+        Failed: Neither can be asked.
+    """
+    try:
+        return ask(_FromRouter(router))
+    except NothingAnswers as nothing:
+        database = data / "router.db"
+        if not database.exists():
+            raise Failed(
+                f"{nothing}, and there is no store at {database}. Start the router with `spaces-router serve`, or say"
+                " where it is: --admin for a running one, --data for the folder of its store."
+            ) from None
+        click.echo(f"Note: {nothing}; this is what stands in {database}.", err=True)
+    from router.cli.reading import FromStore  # noqa: PLC0415 - half of the program, and not needed while a router runs
+
+    try:
+        return ask(FromStore(database))
+    except (StoreRefused, StoreUnavailable) as error:
+        raise Failed(f"{error}.") from None
+
+
+class _FromRouter:
+    """Asks the admin API."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    def deliveries(self, query: Mapping[str, str]) -> Mapping[str, Any]:
+        found = self._router.get("/deliveries", query)
+        if found is None:
+            raise Failed(f"what answers at {self._router.admin.url} is not a router's admin side. Is --admin right?")
+        return found
+
+    def delivery(self, number: str) -> Mapping[str, Any] | None:
+        return self._router.get(f"/deliveries/{number}")
+
+    def event(self, number: str) -> Mapping[str, Any] | None:
+        return self._router.get(f"/events/{number}")

@@ -1,0 +1,118 @@
+"""`deliveries`: the list of what was sent, is on its way, or was given up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from router.cli.answers import Answers, answered
+from router.cli.options import IdType, SinceType, data_folder, option
+from router.cli.output import ago, as_json, counted, parse_time, plain, shorten, table, width
+from router.cli.running import Admin, Router, admin_options
+from router.clock import rfc3339
+from router.events import DeliveryState
+
+_PAGE = 500
+_EXPLAINED = ("dead", "retrying", "suppressed", "held")
+
+
+@click.command("deliveries")
+@option(
+    "--state",
+    type=click.Choice([state.value for state in DeliveryState], case_sensitive=False),
+    help="Only those which stand so. `dead` ones were given up and can be replayed.",
+)
+@option("--destination", metavar="NAME", help="Only those to this destination.")
+@option("--rule", metavar="NAME", help="Only those of this rule.")
+@option("--event", type=IdType(), metavar="ID", help="Only those of this event.")
+@option("--since", type=SinceType(), metavar="TIME", help="Only newer ones: 2h, 7d, 2026-03-02 or 2026-03-02T09:15.")
+@option(
+    "--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, metavar="N", help="How many at most."
+)
+@option("--json", is_flag=True, help="Everything there is, as JSON, with exact times.")
+@admin_options
+@data_folder("Where the store is, for when no router runs.")
+def command(*, admin: Admin, admin_token_file: Path | None, data: Path, limit: int, json: bool, **filters: Any) -> int:
+    """
+    List deliveries, newest first: what the router sent, tries to send, or gave up.
+
+    Asks the running router. When none runs, it reads the store itself and says so.
+
+    \b
+    Examples:
+      spaces-router deliveries
+      spaces-router deliveries --state dead --since 1d
+      spaces-router deliveries --destination docs --limit 500 --json
+    """
+    query = {
+        name: rfc3339(value) if isinstance(value, datetime) else str(value)
+        for name, value in filters.items()
+        if value is not None
+    }
+    found = answered(Router(admin, admin_token_file), data, lambda answers: _collect(answers, query, limit))
+    if json:
+        click.echo(as_json(found))
+    elif found:
+        click.echo("\n".join(delivery_lines(found, datetime.now(UTC))))
+        if len(found) == limit:
+            click.echo(f"\nThese are the newest {limit}; --limit shows more.")
+    else:
+        click.echo(_nothing(query))
+    return 0
+
+
+def _collect(answers: Answers, query: Mapping[str, str], limit: int) -> list[Mapping[str, Any]]:
+    """Turn pages until there are enough."""
+    found: list[Mapping[str, Any]] = []
+    cursor: Mapping[str, str] = {}
+    while len(found) < limit:
+        page = answers.deliveries({**query, **cursor, "limit": str(min(_PAGE, limit - len(found)))})
+        found += page["deliveries"]
+        if not page["next"] or not page["deliveries"]:
+            break
+        cursor = {"cursor": page["next"]}
+    return found
+
+
+def _nothing(query: Mapping[str, str]) -> str:
+    if query:
+        return f"No delivery fits ({', '.join(query)}). Without these options all are listed."
+    return (
+        "No deliveries yet. Send a sample event with `spaces-router send`; if there is none then, no rule matches it:"
+        " `spaces-router check` says which events your rules match."
+    )
+
+
+def delivery_lines(found: Sequence[Mapping[str, Any]], now: datetime) -> list[str]:
+    """Lay out deliveries as a table; those that did not simply arrive say why on a second line."""
+    header = ("ID", "EVENT", "DESTINATION", "STATE", "CREATED")
+    rows = [
+        (
+            str(one["id"]),
+            plain(one["event"]),
+            plain(one["destination"]),
+            plain(one["state"]),
+            ago(parse_time(one["created_at"]), now),
+        )
+        for one in found
+    ]
+    first, *lines = table(header, rows, shrink=2, state=3)
+    listed = [first]
+    for one, line in zip(found, lines, strict=True):
+        listed.append(line)
+        if reason := _reason(one):
+            listed.append(shorten(f"    {reason}", width()))
+    return listed
+
+
+def _reason(one: Mapping[str, Any]) -> str:
+    """Why a delivery did not simply arrive, in one line."""
+    if one["state"] not in _EXPLAINED:
+        return ""
+    tries = f"after {counted(one['attempts'], 'attempt')}" if one["attempts"] else ""
+    parts = [tries, plain(one["reason"] or ""), plain(one["last_error"] or "")]
+    return ": ".join(dict.fromkeys(part for part in parts if part))

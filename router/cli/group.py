@@ -1,0 +1,143 @@
+"""The group of all commands: finds one by its name, loads only that one, and lets no traceback reach the user."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import importlib
+import os
+import traceback
+from typing import Any
+
+import click
+
+from router import __version__
+
+FAILED = 1
+BAD_CONFIGURATION = 78
+"""`EX_CONFIG`: a service manager is told not to start again (systemd: `RestartPreventExitStatus=78`)."""
+
+# Name → what it does, in one line. Listing them here makes `--help` fast: a command's module is imported when it runs.
+COMMANDS = {
+    "serve": "Run the router.",
+    "demo": "Show the router at work on sample deliveries.",
+    "check": "Say what is wrong with a rule file, or what it holds.",
+    "events": "List the events that Spaces can send.",
+    "send": "Send a signed sample delivery to a router.",
+    "deliveries": "List what the router sent or tries to send.",
+    "show": "Show one event or one delivery in full.",
+    "replay": "Send a delivery once more.",
+    "healthcheck": "Ask a running router whether it is ready.",
+}
+
+LATER = frozenset(
+    "init preview explain test backtest release tail backup purge schema send-test".split()  # noqa: SIM905
+)
+"""Commands which later versions bring."""
+
+_EPILOG = """\b
+Examples:
+  spaces-router demo                     see it work, without any set-up
+  spaces-router check rules.yaml         is my rule file right?
+  spaces-router serve --rules rules.yaml
+  spaces-router deliveries --state dead  what did not arrive?
+
+Each command says more: spaces-router COMMAND --help. Every option can also be set by the environment variable named
+in its help."""
+
+
+class Failed(click.ClickException):
+    """A command could not do its work; the text says why and how to mend it."""
+
+    exit_code = FAILED
+
+
+class BadConfiguration(click.ClickException):
+    """`serve` cannot start until somebody changes its settings or its rule file."""
+
+    exit_code = BAD_CONFIGURATION
+
+
+class _Commands(click.Group):
+    """Loads a command when it is asked for; an int which a command returns is the exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"router.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and name not in COMMANDS and not ctx.resilient_parsing:
+            ctx.fail(_unknown(name))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if os.environ.get("NO_COLOR"):
+            ctx.color = False
+        try:
+            result = super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # click ends quietly: whoever read our output has enough
+            raise _unexpected(error) from None
+        if isinstance(result, int) and result:
+            ctx.exit(result)
+        return None
+
+
+def _unknown(name: str) -> str:
+    if name in LATER:
+        return f"{name!r} is not available in this version yet."
+    close = difflib.get_close_matches(name.lower(), [*COMMANDS, *LATER], n=1, cutoff=0.5)
+    guess = f" Did you mean {close[0]!r}?" if close and close[0] in COMMANDS else ""
+    return f"No such command {name!r}.{guess}"
+
+
+def _unexpected(error: Exception) -> Failed:
+    """Say in a sentence that something went wrong which nobody foresaw; with the traceback for whoever asked for it."""
+    finding = " ".join(str(error).split())
+    kind = type(error).__name__
+    sentence = f"Something unexpected went wrong ({kind}: {finding})." if finding else f"Unexpected failure ({kind})."
+    if os.environ.get("SPACES_ROUTER_LOG_LEVEL", "").lower() == "debug" or _asked_for_debug():
+        return Failed("".join(traceback.format_exception(error)).rstrip() + f"\n{sentence}")
+    return Failed(
+        f"{sentence} To see where, run it again with SPACES_ROUTER_LOG_LEVEL=debug in the environment"
+        " (`serve` and `demo` also take --log-level debug), and report it with what you see then."
+    )
+
+
+def _asked_for_debug() -> bool:
+    context = click.get_current_context(silent=True)
+    while context is not None:
+        if context.params.get("log_level") == "debug":
+            return True
+        context = context.parent
+    return False
+
+
+@click.group(
+    cls=_Commands,
+    name="spaces-router",
+    epilog=_EPILOG,
+    context_settings={
+        "auto_envvar_prefix": "SPACES_ROUTER",
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+    },
+)
+@click.version_option(__version__, "-V", "--version", prog_name="spaces-router", message="%(prog)s %(version)s")
+def main() -> None:
+    """Forward webhooks of a Teamwork Spaces site to Slack and other services, by the rules of a YAML file."""

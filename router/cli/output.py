@@ -1,0 +1,157 @@
+"""How lines look: tables, times, states, and texts from outside made harmless for a terminal."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import textwrap
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import click
+
+from router.payload import JSON
+
+NARROWEST = 60
+_GAP = "  "
+
+# What could steer a terminal, begin a line of its own, or turn the direction of writing.
+_STEERING = dict.fromkeys((*range(32), *range(127, 160), 8232, 8233, *range(8234, 8239), *range(8294, 8298)), "�") | {
+    ord("\t"): " ",
+    ord("\r"): " ",
+    ord("\n"): " ",
+}
+_LINES_KEPT = {code: mark for code, mark in _STEERING.items() if code != ord("\n")}
+_UNSAFE_IN_JSON = {code: f"\\u{code:04x}" for code in _STEERING if code >= 0x7F}
+
+_COLOURS = {
+    "delivered": "green",
+    "dead": "red",
+    "retrying": "yellow",
+    "permanent": "red",
+    "temporary": "yellow",
+    "throttled": "yellow",
+    "interrupted": "yellow",
+}
+
+
+def plain(text: object) -> str:
+    """Make a text from outside one harmless line: an event's title must not be able to move the cursor."""
+    return str(text).translate(_STEERING)
+
+
+def plain_lines(text: str) -> str:
+    """Make a text from outside harmless, but keep its lines."""
+    return text.replace("\r\n", "\n").translate(_LINES_KEPT)
+
+
+def as_json(value: JSON) -> str:
+    """Write JSON for a script or a person: indented, text as it is, nothing that steers a terminal."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str).translate(_UNSAFE_IN_JSON)
+
+
+def width() -> int:
+    """Columns there are: of the terminal, at least 60; 80 where nobody knows."""
+    return max(NARROWEST, shutil.get_terminal_size((80, 24)).columns)
+
+
+def display_width(text: str) -> int:
+    """Columns that a text takes: letters of East Asia take two, combining marks none."""
+    return sum(
+        0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        for letter in text
+    )
+
+
+def shorten(text: str, columns: int) -> str:
+    """Cut a line to so many columns, with an ellipsis for the rest."""
+    if display_width(text) <= columns:
+        return text
+    kept, taken = [], 1
+    for letter in text:
+        taken += display_width(letter)
+        if taken > columns:
+            break
+        kept.append(letter)
+    return "".join(kept) + "…"
+
+
+def coloured(state: str) -> str:
+    return click.style(state, fg=_COLOURS[state]) if state in _COLOURS else state
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, shrink: int, state: int | None = None) -> list[str]:
+    """
+    Lay out columns.
+
+    Args:
+        shrink: The column that gives way where the whole is wider than the terminal.
+        state: The column that holds a state, to be coloured.
+    """
+    cells = [header, *rows]
+    widths = [max(display_width(row[column]) for row in cells) for column in range(len(header))]
+    excess = sum(widths) + len(_GAP) * (len(widths) - 1) - width()
+    if excess > 0 and sys.stdout.isatty():
+        widths[shrink] = max(8, widths[shrink] - excess)
+    lines = [click.style(_line(header, widths), bold=True)]
+    for row in rows:
+        line = _line(row, widths)
+        if state is not None:
+            line = line.replace(f"{_GAP}{row[state]}", f"{_GAP}{coloured(row[state])}", 1)
+        lines.append(line)
+    return lines
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = [shorten(cell, columns) for cell, columns in zip(row, widths, strict=True)]
+    padded = [cell + " " * (columns - display_width(cell)) for cell, columns in zip(cells, widths, strict=True)]
+    return _GAP.join(padded).rstrip()
+
+
+def paragraph(text: str, indent: str = "") -> str:
+    """Wrap a sentence at the width of the terminal."""
+    return textwrap.fill(text, width(), initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def indented(text: str, indent: str) -> str:
+    """Wrap each line of a text from outside, and set it off."""
+    lines: list[str] = []
+    for line in plain_lines(text).split("\n"):
+        lines += textwrap.wrap(line, width() - len(indent), break_long_words=False, break_on_hyphens=False) or [""]
+    return "\n".join(f"{indent}{line}".rstrip() for line in lines)
+
+
+def parse_time(text: str) -> datetime:
+    """Read a time as the admin API writes it."""
+    return datetime.fromisoformat(text)
+
+
+def local(moment: datetime) -> str:
+    """A time on this machine's clock, with its offset: `2026-03-02 09:15:00 +01:00`."""
+    offset = f"{moment.astimezone():%z}"
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S} {offset[:3]}:{offset[3:5]}"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """How long ago, roughly: `12 s ago`, `3 min ago`, `2 h ago`, `4 d ago`."""
+    return f"{_roughly(now - moment)} ago" if now - moment >= timedelta(seconds=1) else "just now"
+
+
+def ahead(moment: datetime, now: datetime) -> str:
+    """How long from now, roughly: `in 4 min`, or `now` where it is due."""
+    return f"in {_roughly(moment - now)}" if moment - now >= timedelta(seconds=1) else "now"
+
+
+def _roughly(duration: timedelta) -> str:
+    seconds = int(duration.total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """`1 rule`, `2 rules`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
