@@ -17,6 +17,7 @@ from router.errors import PermanentFailure
 _LONGEST_URL = 4096
 _FORM = re.compile(r"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9.])?")
 _NOT_IN_URL = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]")
 
 # A shorter path such as `/events` is no secret, and masking it would spoil every log line that says it for itself.
@@ -131,10 +132,12 @@ def _host_and_port(text: str) -> str:
         raise ValueError("the URL's host or port is not valid") from None
     if not host:
         raise ValueError("the URL has no host; expected https://host/…")
+    if ":" not in host and not _HOST.fullmatch(host):
+        raise ValueError("the URL's host or port is not valid")
     if re.fullmatch(r"[0-9.]+|0x[0-9a-f.x]+", host):
         _check_address(host)
-    if url.port == 0:
-        raise ValueError("the URL's port is 0; expected 1 to 65535")
+    if url.port is not None and not 1 <= url.port <= 65535:
+        raise ValueError(f"the URL's port is {url.port}; expected 1 to 65535")
     shown = f"[{host}]" if ":" in host else host
     explicit = re.search(r":(\d+)$", text)
     return f"{shown}:{int(explicit[1])}" if explicit else shown

@@ -32,6 +32,8 @@ _OUR_MATTER = frozenset({"content-length", "expect", "host", "idempotency-key", 
 _PUBLIC = frozenset({"accept", "accept-encoding", "accept-language", "cache-control", "content-type", "user-agent"})
 """Headers whose values are no secrets; masking `text/plain` in every log would help nobody."""
 
+_SIGNATURES = frozenset({"signature", "webhook-id", "webhook-timestamp", "webhook-signature"})
+
 _NOT_FORWARDED = frozenset({"user-agent", "content-type", HOPS_HEADER.lower()})
 """Kept headers of an event which a request of ours has of its own."""
 
@@ -144,6 +146,8 @@ class Http(Destination, type="http"):
             raise ValueError("a header is given twice; upper and lower case make no difference in its name")
         if self.auth is not None and "authorization" in names:
             raise ValueError("`auth` and the header Authorization exclude each other; expected one of them")
+        if self.sign is not None and _SIGNATURES & set(names):
+            raise ValueError("`sign` makes the signature; leave its header out of `headers`")
         return self
 
     @property

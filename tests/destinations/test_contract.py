@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -301,7 +302,7 @@ async def test_loop_of_routers_can_be_seen(kind: type[Destination], sink: Sink, 
     sink.answer_with(answer(200, kind.example_answer))
     destination = pointed_at(sink.url, kind)
     await destination.send(outgoing(), clients)
-    passed = EVENT.__class__(**{**vars(EVENT), "headers": {**EVENT.headers, "Router-Hops": "2"}})
+    passed = replace(EVENT, headers={**EVENT.headers, "Router-Hops": "2"})
     await destination.send(outgoing(event=passed), clients)
     assert [request.headers["router-hops"] for request in sink.received] == ["1", "3"]
 
