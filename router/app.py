@@ -44,6 +44,9 @@ log = logging.getLogger("router.app")
 
 _ADMIN_BODY_LIMIT = 1024 * 1024
 
+_REQUESTS_GRACE = 5.0
+"""Seconds for requests that are open at a stop; a sender whose body takes longer tries again."""
+
 
 class App:
     """
@@ -116,7 +119,7 @@ class App:
             stage=lambda: self.stage,
         )
         self._parts = parts
-        self._listener = Listener(self.ingress, tls=_tls(settings))
+        self._listener = Listener(self.ingress, self.clock, tls=_tls(settings))
         self._admin: HTTPServer | None = None
 
     async def start(self) -> None:
@@ -133,8 +136,9 @@ class App:
         self._warn(configuration)
         await self.lanes.prepare(configuration)
         self._start_admin()
-        public = self._listener.listen(self.settings.listen.host, self.settings.listen.port)
-        self.public_url = _url("https" if self.settings.tls_cert else "http", self.settings.listen.host, public)
+        self._listener.listen(self.settings.listen.host, self.settings.listen.port)
+        scheme = "https" if self.settings.tls_cert else "http"
+        self.public_url = _url(scheme, self.settings.listen.host, self._listener.port)
         self.lanes.adopt(configuration)
         await self.lanes.bury_removed()
         self.reloader.watch()
@@ -163,9 +167,10 @@ class App:
             return
         self.stage = "stopping"
         self.reloader.stop()
-        self.ingress.stop()
-        await self._listener.stop()
-        cut_off = await self.lanes.stop(self.settings.drain.total_seconds())
+        grace = self.settings.drain.total_seconds()
+        self._listener.stop()
+        await self._listener.drain(min(grace, _REQUESTS_GRACE))
+        cut_off = await self.lanes.stop(grace)
         if cut_off:
             log.warning("app.cut_off", extra={"deliveries": cut_off, "hint": "they are sent again at the next start"})
         if self._admin is not None:

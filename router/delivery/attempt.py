@@ -129,7 +129,7 @@ class Attempts:
         Raises:
             RenderFailure: A template failed.
         """
-        spec = judged.specs.get(delivery.rule) or MessageSpec()
+        spec = _spec(judged.specs.get(delivery.rule) or MessageSpec(), destination)
         style = Style(destination.markup, destination.template_folder, destination.forwards_as_is)
         return judged.renderer.render(spec, style, _namespace(delivery, event, destination, judged))
 
@@ -225,10 +225,24 @@ class Attempts:
 _LEVELS = {DeliveryState.DELIVERED: logging.INFO, DeliveryState.DEAD: logging.ERROR}
 
 
+def _spec(ruled: MessageSpec, destination: Destination) -> MessageSpec:
+    """A destination's own message stands in where the rule has none."""
+    own = destination.own_message
+    if not own or ruled.message or ruled.template or ruled.blocks is not None or ruled.has_body:
+        return ruled
+    return MessageSpec(
+        message=own.get("message"),
+        template=own.get("template"),
+        subject=ruled.subject,
+        body=own.get("body"),
+        has_body="body" in own,
+    )
+
+
 def _ids(delivery: Delivery) -> dict[str, JSON]:
     return {
-        "delivery": str(delivery.id),
-        "event": str(delivery.event_id),
+        "delivery_id": str(delivery.id),
+        "event_id": str(delivery.event_id),
         "rule": delivery.rule,
         "destination": delivery.destination,
     }

@@ -339,7 +339,7 @@ class Lane:
         self._in_flight.pop(delivery_id, None)
         self._around.suspects.ended(delivery_id)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("lane.bug", exc_info=error, extra={"delivery": str(delivery_id)})
+            log.error("lane.bug", exc_info=error, extra={"delivery_id": str(delivery_id)})
         self._check_idle()
 
     def _check_idle(self) -> None:
