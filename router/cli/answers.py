@@ -75,4 +75,7 @@ class _FromRouter:
         return self._router.get(f"/deliveries/{number}")
 
     def event(self, number: str) -> Mapping[str, Any] | None:
-        return self._router.get(f"/events/{number}")
+        found = self._router.get(f"/events/{number}")
+        if found is None:
+            self.deliveries({"limit": "1"})  # tells a router that does not know the id from something else
+        return found

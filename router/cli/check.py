@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from router.cli.group import FAILED, Failed
 from router.cli.options import option
-from router.cli.output import counted, paragraph, plain
-from router.config.load import load
-from router.config.model import Configuration
-from router.config.problems import ConfigurationInvalid, Problem, format_github, format_json, format_text, summary
-from router.sources import DEFAULT_KIND
-
-_FORMATS = {"text": format_text, "json": format_json, "github": format_github}
 
 
 @click.command("check")
@@ -25,7 +15,7 @@ _FORMATS = {"text": format_text, "json": format_json, "github": format_github}
 )
 @option(
     "--format",
-    type=click.Choice(list(_FORMATS)),
+    type=click.Choice(["text", "json", "github"]),
     default="text",
     show_default=True,
     help="text for people, json for programs, github for notes beside the lines of a pull request.",
@@ -45,79 +35,6 @@ def command(*, file: Path, format: str, strict: bool) -> int:  # noqa: A002 - th
       spaces-router check /etc/spaces-router/rules.yaml --strict
       spaces-router check rules.yaml --format github
     """
-    configuration: Configuration | None = None
-    try:
-        configuration = load(file, os.environ)
-        problems: Sequence[Problem] = configuration.warnings
-    except ConfigurationInvalid as invalid:
-        problems = invalid.problems
-    except OSError as error:
-        raise Failed(unreadable(file, error)) from None
-    _print(_FORMATS[format](problems))
-    if format == "text":
-        click.echo(_verdict(file, problems))
-        if configuration is not None:
-            click.echo("\n".join(_content(configuration)))
-    failed = configuration is None or (strict and bool(problems))
-    return FAILED if failed else 0
+    from router.cli.rule_report import report  # noqa: PLC0415 - half of the program, which `--help` need not wait for
 
-
-def unreadable(file: Path, error: OSError) -> str:
-    """Say that the rule file cannot be read, and what to do."""
-    if isinstance(error, FileNotFoundError):
-        return f"there is no rule file {file}. Name it, or go to the folder where it is."
-    return f"the rule file {file} cannot be read: {error.strerror or error}."
-
-
-def _print(text: str) -> None:
-    if text:
-        click.echo(text.rstrip("\n"))
-
-
-def _verdict(file: Path, problems: Sequence[Problem]) -> str:
-    if any(problem.severity == "error" for problem in problems):
-        return click.style(summary(problems, str(file)), fg="red")
-    if problems:
-        return click.style(f"{file} can be used, with {counted(len(problems), 'warning')}", fg="yellow")
-    return click.style(f"{file} is fine", fg="green")
-
-
-def _content(configuration: Configuration) -> list[str]:
-    """What a good file holds."""
-    sources = [
-        f"{plain(source.name)} at /hooks/{plain(source.name)}{' (unsigned)' if source.unsigned else ''}"
-        for source in configuration.sources.values()
-    ]
-    destinations = [
-        f"{plain(name)} ({destination.type_name}{'' if destination.enabled else ', switched off'})"
-        for name, destination in configuration.destinations.items()
-    ]
-    rules = [plain(rule.name) for rule in configuration.rules.rules]
-    lines = [
-        _held("source", sources),
-        _held("destination", destinations),
-        _held("rule", rules),
-    ]
-    return [*lines, *_coverage(configuration)]
-
-
-def _held(what: str, names: Sequence[str]) -> str:
-    text = f"{counted(len(names), what)}{': ' + ', '.join(names) if names else ''}"
-    return paragraph(text, "  ")
-
-
-def _coverage(configuration: Configuration) -> list[str]:
-    """How many of the events that Spaces can send are the matter of some rule, whatever its conditions say."""
-    sources = [source.name for source in configuration.sources.values() if source.kind == DEFAULT_KIND]
-    if not sources:
-        return []
-    catalogue = DEFAULT_KIND.catalogue
-    missing = [
-        name
-        for name in catalogue
-        if not any(
-            rule.static_reason(source, name.lower()) is None for rule in configuration.rules.rules for source in sources
-        )
-    ]
-    text = f"{len(catalogue) - len(missing)} of the {len(catalogue)} events of Spaces are matched by some rule"
-    return [paragraph(text + (f"; not {', '.join(missing)}" if missing else ""), "  ")]
+    return report(file, format, strict)

@@ -38,9 +38,10 @@ _EXPLAINED = ("dead", "retrying", "suppressed", "held")
 @data_folder("Where the store is, for when no router runs.")
 def command(*, admin: Admin, admin_token_file: Path | None, data: Path, limit: int, json: bool, **filters: Any) -> int:
     """
-    List deliveries, newest first: what the router sent, tries to send, or gave up.
+    List what the router sent or tries to send.
 
-    Asks the running router. When none runs, it reads the store itself and says so.
+    Newest first; those that it gave up stand as `dead`. Asks the running router. When none runs, it reads the store
+    itself and says so.
 
     \b
     Examples:

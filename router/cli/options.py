@@ -2,7 +2,7 @@
 Options that several commands share, and the types of their values.
 
 Process settings have one environment variable each, whatever the command (`SPACES_ROUTER_LISTEN`). An option of one
-command alone has its name in the variable (`SPACES_ROUTER_CHECK_FORMAT`), so that one which was left behind in the
+command alone has its name in the variable (`SPACES_ROUTER_CHECKFORMAT`), so that one which was left behind in the
 environment changes nothing else.
 """
 
@@ -17,40 +17,24 @@ from typing import Any, TypeVar
 
 import click
 
-from router.config.settings import Address
 from router.durations import parse_duration
-from router.secret import Secret
 
-_F = TypeVar("_F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., Any])
 
 _LARGEST_ID = 2**63 - 1
 _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _SIZE = re.compile(r"(\d{1,15})\s*([a-z]*)", re.ASCII)
 
 
-def option(*names: str, **settings: Any) -> Callable[[_F], _F]:
+def option(*names: str, **settings: Any) -> Callable[[F], F]:
     """An option of one command; its variable is `SPACES_ROUTER_<COMMAND>_<OPTION>`."""
     return click.option(*names, show_envvar=True, **settings)
 
 
-def setting(*names: str, **settings: Any) -> Callable[[_F], _F]:
+def setting(*names: str, **settings: Any) -> Callable[[F], F]:
     """A process setting; its variable is `SPACES_ROUTER_<OPTION>` in every command."""
     variable = "SPACES_ROUTER_" + names[0].lstrip("-").upper().replace("-", "_")
     return click.option(*names, envvar=variable, show_envvar=True, **settings)
-
-
-class AddressType(click.ParamType[Address]):
-    """`HOST:PORT`."""
-
-    name = "host:port"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
-        if isinstance(value, Address):
-            return value
-        try:
-            return Address.parse(value)
-        except ValueError as error:
-            self.fail(f"{error}.", param, ctx)
 
 
 class SizeType(click.ParamType[int]):
@@ -97,7 +81,7 @@ class SinceType(click.ParamType[datetime]):
             self.fail(f"expected 30m, 2h, 7d, 2026-03-02 or 2026-03-02T09:15, found {value!r}.", param, ctx)
 
 
-def rules_file(default: str) -> Callable[[_F], _F]:
+def rules_file(default: str) -> Callable[[F], F]:
     return setting(
         "--rules",
         type=click.Path(path_type=Path),
@@ -108,7 +92,7 @@ def rules_file(default: str) -> Callable[[_F], _F]:
     )
 
 
-def data_folder(help_text: str) -> Callable[[_F], _F]:
+def data_folder(help_text: str) -> Callable[[F], F]:
     """`--data`: without it, the folder that systemd gives to the service, else `./data`."""
     return setting(
         "--data",
@@ -127,42 +111,6 @@ def default_folder(environ: Mapping[str, str]) -> Path:
     Source: systemd.exec(5), `StateDirectory=`: the variable holds absolute paths with colons between them.
     """
     return Path(environ.get("STATE_DIRECTORY", "").split(":")[0] or "data")
-
-
-def admin_token_file(command: _F) -> _F:
-    return setting(
-        "--admin-token-file",
-        type=click.Path(dir_okay=False, path_type=Path),
-        metavar="FILE",
-        help="File that holds the token of the admin listener. The token itself can stand in the environment variable"
-        " SPACES_ROUTER_ADMIN_TOKEN; it is no option, because other users of the machine can see the options of a"
-        " running program.",
-    )(command)
-
-
-def admin_token(file: Path | None, environ: Mapping[str, str]) -> Secret | None:
-    """
-    Read the token of the admin listener.
-
-    Raises:
-        ValueError: A token is set but empty, or its file cannot be read; with a sentence for the user.
-    """
-    if file is not None:
-        try:
-            token = file.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise ValueError(f"--admin-token-file: {file} cannot be read: {error.strerror or error}.") from None
-        except UnicodeDecodeError:
-            raise ValueError(f"--admin-token-file: {file} is not text in UTF-8.") from None
-        if not token:
-            raise ValueError(f"--admin-token-file: {file} is empty; write the token into it, or leave the option out.")
-        return Secret(token)
-    value = environ.get("SPACES_ROUTER_ADMIN_TOKEN")
-    if value is None:
-        return None
-    if not value.strip():
-        raise ValueError("SPACES_ROUTER_ADMIN_TOKEN is set but empty; give it a value or unset it.")
-    return Secret(value.strip())
 
 
 LOG_LEVELS = ("debug", "info", "warning", "error")

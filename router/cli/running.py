@@ -13,16 +13,17 @@ import json
 import os
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import click
 
+from router.cli.addresses import admin_token, admin_token_file
 from router.cli.group import Failed
-from router.cli.options import admin_token, admin_token_file, setting
+from router.cli.options import F, setting
 from router.config.settings import Address
 from router.payload import JSON
 from router.secret import Secret
@@ -32,8 +33,6 @@ TIMEOUT_SECONDS = 15.0
 
 _MOST_BYTES = 64 * 1024 * 1024
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - told apart, not bound to
-
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class NothingAnswers(Exception):
@@ -159,7 +158,7 @@ class AdminType(click.ParamType[Admin]):
         return Admin(scheme, parts.hostname, port or (443 if scheme == "https" else 80), parts.path.rstrip("/"))
 
 
-def admin_options(command: _F) -> _F:
+def admin_options(command: F) -> F:
     """`--admin` and its token, for commands which ask the running router."""
     at = setting(
         "--admin",

@@ -12,17 +12,9 @@ from pathlib import Path
 
 import click
 
+from router.cli.addresses import AddressType, admin_token, admin_token_file
 from router.cli.group import BadConfiguration, Failed
-from router.cli.options import (
-    LOG_LEVELS,
-    AddressType,
-    SizeType,
-    admin_token,
-    admin_token_file,
-    data_folder,
-    rules_file,
-    setting,
-)
+from router.cli.options import LOG_LEVELS, SizeType, data_folder, rules_file, setting
 from router.config.settings import DEFAULT_MAX_BODY, DEFAULT_QUEUE_LIMIT, Address, Settings
 from router.errors import StoreRefused
 from router.logs import LogFormat

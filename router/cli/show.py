@@ -195,10 +195,17 @@ def _verdict_lines(event: Mapping[str, Any]) -> Iterator[str]:
         names = ", ".join(map(plain, event["rules"])) or "none"
         yield paragraph(f"matched: {names}. The rule set that judged this event is not kept any more.", "  ")
     for verdict in event["verdicts"] or ():
-        mark = click.style("matched", fg="green") if verdict["matched"] else "not matched"
-        reason = f": {plain(verdict['reason'])}" if verdict["reason"] else ""
-        yield f"  {plain(verdict['rule'])}: {mark}{reason}"
+        yield paragraph(f"{plain(verdict['rule'])}: {_outcome(verdict)}", "  ")
     yield ""
+
+
+def _outcome(verdict: Mapping[str, Any]) -> str:
+    reason = plain(verdict["reason"])
+    if not verdict["matched"]:
+        return f"not matched: {reason}"
+    if verdict["destinations"]:
+        return f"matched → {', '.join(map(plain, verdict['destinations']))}"
+    return f"matched, but goes nowhere: {reason}"
 
 
 def _own_deliveries(event: Mapping[str, Any], now: datetime) -> Iterator[str]:
