@@ -143,7 +143,10 @@ async def test_cookies_are_not_kept(sink: Sink, client: httpx.AsyncClient) -> No
     assert not list(client.cookies.jar)
 
 
-@pytest.mark.parametrize("location", ["/other", "https://user:pw@evil.example/secret?x=1", "http://[::", "http://a b/", ""])
+LOCATIONS = ["/other", "https://user:pw@evil.example/secret?x=1", "http://[::", "http://a b/", ""]
+
+
+@pytest.mark.parametrize("location", LOCATIONS)
 async def test_redirect_is_not_followed(sink: Sink, client: httpx.AsyncClient, location: str) -> None:
     """A redirect is an answer like any other, even a broken one; of its target no more than the host is passed on."""
     sink.answer_with(answer(307, "moved", {"Location": location}))
