@@ -12,12 +12,10 @@ import contextlib
 import logging
 import socket
 import ssl
-import sys
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from http.client import responses
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from tornado.http1connection import HTTP1Connection
 from tornado.httpserver import HTTPServer
@@ -26,21 +24,18 @@ from tornado.httputil import (
     HTTPHeaders,
     HTTPMessageDelegate,
     HTTPServerConnectionDelegate,
-    RequestStartLine,
-    ResponseStartLine,
     format_timestamp,
 )
 from tornado.iostream import IOStream, StreamClosedError
-from tornado.netutil import bind_sockets
 
-from router.clock import Clock, Timer
-from router.ingress import Admission, Answer, Ingress
+from router.clock import Clock
+from router.deadlines import Deadlines
+from router.exchange import NO_LIMIT, Exchange
+from router.ingress import Answer, Ingress
 from router.payload import dump_json
+from router.sockets import listen_on
 
 log = logging.getLogger("router.listener")
-
-# Beyond every limit of ours: Tornado's own limits answer 400, which Spaces takes for success.
-_NO_LIMIT = sys.maxsize
 
 _LAST_SECONDS = 2.0
 
@@ -91,21 +86,22 @@ class Listener(HTTPServerConnectionDelegate):
         self.ingress = ingress
         self.clock = clock
         self.bounds = bounds
+        self.parting_bytes = bounds.parting_bytes
         self._server = _Server(
             self,
             ssl_options=tls,
             max_header_size=bounds.header_bytes,
-            max_body_size=_NO_LIMIT,
+            max_body_size=NO_LIMIT,  # ingress has its own; Tornado's answers 400, which Spaces takes for success
             max_buffer_size=bounds.buffered_bytes,
         )
         self._server.listener = self
-        # Tornado's own timers cost more than reading the head does; `_Deadlines` watches instead.
+        # Tornado's own timers cost more than reading the head does; `Deadlines` watch instead.
         self._server.conn_params.header_timeout = None
-        self._heads = _Deadlines(clock, bounds.header_seconds)
-        self._bodies = _Deadlines(clock, bounds.body_seconds)
+        self._heads = Deadlines[Exchange](clock, bounds.header_seconds)
+        self._bodies = Deadlines[Exchange](clock, bounds.body_seconds)
         self._connections = 0
-        self._latest: dict[object, _Request] = {}
-        self._open: set[_Request] = set()
+        self._latest: dict[object, Exchange] = {}
+        self._open: set[Exchange] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._partings: set[IOStream] = set()
         self._idle = asyncio.Event()
@@ -113,6 +109,20 @@ class Listener(HTTPServerConnectionDelegate):
         self._draining = False
         self._date = _Date(clock)
         self.port = 0
+
+    @property
+    def open_connections(self) -> int:
+        return self._connections
+
+    @property
+    def open_requests(self) -> int:
+        """Requests of which the head has arrived and the answer has not been given."""
+        return len(self._open)
+
+    @property
+    def open_partings(self) -> int:
+        """Refused peers that still send."""
+        return len(self._partings)
 
     def listen(self, host: str, port: int) -> None:
         """
@@ -125,7 +135,7 @@ class Listener(HTTPServerConnectionDelegate):
         Raises:
             OSError: The address is not ours, or in use.
         """
-        sockets = bind_sockets(port, host or None)
+        sockets = listen_on(host, port)
         self.port = sockets[0].getsockname()[1]
         self._server.add_sockets(sockets)
 
@@ -172,7 +182,7 @@ class Listener(HTTPServerConnectionDelegate):
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         connection = cast("HTTP1Connection", request_conn)
-        request = _Request(self, connection)
+        request = Exchange(self, connection)
         self._latest[server_conn] = request
         self._heads.watch(request)
         if self._draining:
@@ -181,21 +191,21 @@ class Listener(HTTPServerConnectionDelegate):
 
     # Requests
 
-    def head_arrived(self, request: _Request) -> None:
-        self._heads.forget(request)
-        self._open.add(request)
+    def head_arrived(self, exchange: Exchange) -> None:
+        self._heads.forget(exchange)
+        self._open.add(exchange)
         self._idle.clear()
 
-    def body_begins(self, request: _Request) -> None:
-        self._bodies.watch(request)
+    def body_begins(self, exchange: Exchange) -> None:
+        self._bodies.watch(exchange)
 
-    def body_ended(self, request: _Request) -> None:
-        self._bodies.forget(request)
+    def body_ended(self, exchange: Exchange) -> None:
+        self._bodies.forget(exchange)
 
-    def ended(self, request: _Request) -> None:
+    def ended(self, exchange: Exchange) -> None:
         """Forget a request that is answered or lost."""
-        self._bodies.forget(request)
-        self._open.discard(request)
+        self._bodies.forget(exchange)
+        self._open.discard(exchange)
         if not self._open:
             self._idle.set()
 
@@ -266,158 +276,6 @@ class _Server(HTTPServer):
         self.listener.disconnected(server_conn)
 
 
-class _Request(HTTPMessageDelegate):
-    """One request from its first byte to its answer."""
-
-    def __init__(self, listener: Listener, connection: HTTP1Connection) -> None:
-        self.listener = listener
-        self.connection = connection
-        self._headers: Mapping[str, str] = {}
-        self._is_head = False
-        self._admission: Admission | None = None
-        self._answer: Answer | None = None
-        self._declared: int | None = None
-        self._chunks: list[bytes] = []
-        self._held = 0
-        self._dropped: int | None = None
-
-    @property
-    def peer(self) -> str:
-        """Address of the socket's other end. What proxy headers say is not asked: anybody can write them."""
-        return str(getattr(self.connection.context, "remote_ip", ""))
-
-    def headers_received(self, start_line: Any, headers: HTTPHeaders) -> None:
-        line: RequestStartLine = start_line
-        self.listener.head_arrived(self)
-        self._headers = headers
-        self._is_head = line.method == "HEAD"
-        self._declared = _declared_length(headers)
-        decision = self.listener.ingress.screen(line.method, _path(line.path), headers, self._declared, self.peer)
-        has_body = self._declared != 0 and ("Content-Length" in headers or "Transfer-Encoding" in headers)
-        if isinstance(decision, Admission):
-            self._admission = decision
-            if has_body:
-                self.listener.body_begins(self)
-        elif has_body:
-            self.listener.part(self.connection.detach(), decision, self._declared, is_head=self._is_head)
-            self._end()
-        else:
-            self._answer = decision
-
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        size = len(chunk)
-        if self._admission is None or self._dropped is not None:
-            self._drop(size)
-            return None
-        ingress = self.listener.ingress
-        if self._held + size > self._admission.max_body_bytes:
-            self._refuse(ingress.too_large(self._admission.source, self.peer))
-            return None
-        if not ingress.intake.take(size):
-            self._refuse(ingress.too_much(self._admission.source, self.peer))
-            return None
-        self._held += size
-        self._chunks.append(chunk)
-        if self._held == self._declared:
-            self.listener.body_ended(self)
-            return self._accept(self._admission)  # the server waits for it: this costs no task
-        return None
-
-    def finish(self) -> None:
-        if self._dropped is not None:
-            self.connection.finish()
-            self.connection.close()
-        elif self._answer is not None:
-            self._reply(self._answer)
-        elif self._admission is not None:
-            # A chunked body, or none at all. This method cannot be waited for.
-            self.listener.body_ended(self)
-            self.listener.spawn(self._accept_and_reply(self._admission))
-
-    def on_connection_close(self) -> None:
-        self._end()
-
-    def too_slow(self) -> None:
-        """End a request whose time is over."""
-        if self._admission is None or self._dropped is not None:
-            self.connection.close()  # a slow head, or a body that is only dropped
-        else:
-            self._refuse(self.listener.ingress.too_slow(self._admission.source, self.peer))
-            self.connection.finish()  # closes, since the body is not read
-
-    async def _accept(self, admission: Admission) -> None:
-        body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        self._chunks.clear()
-        self._answer = await self.listener.ingress.accept(admission.source, self._headers, body, self.peer)
-
-    async def _accept_and_reply(self, admission: Admission) -> None:
-        await self._accept(admission)
-        if self._answer is not None:
-            self._reply(self._answer)
-
-    def _reply(self, answer: Answer) -> None:
-        body = dump_json(answer.body)
-        self._write(answer, self.listener.head_of(answer, len(body)), body)
-        self.connection.finish()
-        self._end()
-
-    def _refuse(self, answer: Answer) -> None:
-        """Answer in the middle of a body; the rest of it is dropped, and the connection closed after it."""
-        body = dump_json(answer.body)
-        headers = self.listener.head_of(answer, len(body))
-        headers["Connection"] = "close"
-        self._write(answer, headers, body)
-        self._dropped = 0
-        self._let_go()
-
-    def _drop(self, size: int) -> None:
-        self._dropped = (self._dropped or 0) + size
-        if self._dropped > self.listener.bounds.parting_bytes:
-            self.connection.finish()  # closes, since the body is not read
-
-    def _write(self, answer: Answer, headers: HTTPHeaders, body: bytes) -> None:
-        line = ResponseStartLine("HTTP/1.1", answer.status, responses[answer.status])
-        self.connection.write_headers(line, headers, None if self._is_head else body)
-
-    def _let_go(self) -> None:
-        self._chunks.clear()
-        self.listener.ingress.intake.give_back(self._held)
-        self._held = 0
-
-    def _end(self) -> None:
-        self._let_go()
-        self.listener.ended(self)
-
-
-class _Deadlines:
-    """Ends requests whose time is over. All have the same time, so the first to come is the first to go."""
-
-    def __init__(self, clock: Clock, seconds: float) -> None:
-        self._clock = clock
-        self._seconds = seconds
-        self._due: dict[_Request, float] = {}
-        self._timer: Timer | None = None
-
-    def watch(self, request: _Request) -> None:
-        self._due[request] = self._clock.monotonic() + self._seconds
-        if self._timer is None:
-            self._timer = self._clock.call_later(self._seconds, self._sweep)
-
-    def forget(self, request: _Request) -> None:
-        self._due.pop(request, None)
-
-    def _sweep(self) -> None:
-        self._timer = None
-        now = self._clock.monotonic()
-        while self._due:
-            request, due = next(iter(self._due.items()))
-            if due > now:
-                self._timer = self._clock.call_later(due - now, self._sweep)
-                return
-            del self._due[request]
-            request.too_slow()
-
-
 class _Date:
     """The `Date` header, written once a second."""
 
@@ -431,32 +289,6 @@ class _Date:
         if second != self._second:
             self._second, self._text = second, format_timestamp(self._clock.now())
         return self._text
-
-
-def _path(target: str) -> str:
-    """The path of a request target; an absolute one (`http://host/path`) has one too."""
-    path = target.partition("?")[0]
-    if path.startswith("/"):
-        return path
-    try:
-        return urlsplit(path).path
-    except ValueError:
-        return path
-
-
-def _declared_length(headers: HTTPHeaders) -> int | None:
-    """
-    Read the declared length of a body; None where there is none, or none that makes sense.
-
-    What makes no sense is left to Tornado, which answers 400 before it reads a byte of the body.
-    """
-    value = headers.get("Content-Length")
-    if value is None:
-        return None
-    first, *others = (part.strip(" \t") for part in value.split(","))
-    if not (first.isascii() and first.isdigit()) or any(other != first for other in others):
-        return None
-    return int(first) if len(first) < 19 else _NO_LIMIT
 
 
 def _write_and_close(stream: IOStream, data: bytes) -> None:

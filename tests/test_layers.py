@@ -15,7 +15,16 @@ PACKAGE = ROOT / "router"
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"router.cli"}),
     frozenset({"router.app"}),
-    frozenset({"router.ingress", "router.listener", "router.admin", "router.delivery", "router.config.reload"}),
+    frozenset(
+        {
+            "router.ingress",
+            "router.exchange",
+            "router.listener",
+            "router.admin",
+            "router.delivery",
+            "router.config.reload",
+        }
+    ),
     frozenset({"router.config"}),
     frozenset({"router.rules", "router.messages", "router.destinations", "router.store", "router.clients"}),
     frozenset({"router"}),

@@ -1,0 +1,772 @@
+"""The public listener, through real sockets: what HTTP clients of every kind of manners are answered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from router.ingress import Limits
+from router.listener import Bounds, Listener
+from router.payload import parse_body
+from router.signature import sign
+from tests.fakes import Clock
+from tests.ingress_parts import PAGE, TOKEN, Parts, parts, signed
+
+BODY_LIMIT = 100_000
+SIGNATURE = sign(TOKEN, PAGE)
+
+
+@dataclass
+class Response:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Peer:
+    """A client that sends whatever bytes it is told to."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def response(self, *, to_head: bool = False) -> Response:
+        async with asyncio.timeout(5):
+            head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            line, *rest = head.removesuffix("\r\n\r\n").split("\r\n")
+            headers = {name: value for name, _, value in (item.partition(": ") for item in rest)}
+            length = 0 if to_head else int(headers.get("Content-Length", 0))
+            return Response(int(line.split()[1]), headers, await self.reader.readexactly(length))
+
+    async def is_closed(self) -> bool:
+        """Wait until the other end closes; False where anything else comes first."""
+        async with asyncio.timeout(5):
+            try:
+                return await self.reader.read(1) == b""
+            except ConnectionError:
+                return True
+
+    async def ask(self, data: bytes) -> Response:
+        await self.send(data)
+        return await self.response()
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+@dataclass
+class Site:
+    """A listener, what stands behind it, and the peers of the test."""
+
+    listener: Listener
+    parts: Parts
+    clock: Clock
+    tls: ssl.SSLContext | None
+    peers: list[Peer]
+
+    async def connect(self) -> Peer:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.listener.port, ssl=self.tls)
+        self.peers.append(Peer(reader, writer))
+        return self.peers[-1]
+
+    async def ask(self, data: bytes) -> Response:
+        return await (await self.connect()).ask(data)
+
+    async def settled(self) -> None:
+        """Wait until no byte of an unfinished body is held, and no request is open."""
+        await until(lambda: self.parts.ingress.intake.held == self.listener.open_requests == 0)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the listener work until something shows."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it never came to that")
+
+
+Start = Callable[..., Site]
+
+
+@pytest.fixture
+async def start(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Start]:
+    """Start listeners; in the end they drain, and no log line may hold a traceback."""
+    sites: list[Site] = []
+    caplog.set_level(logging.INFO)
+
+    def start(
+        *,
+        limits: Limits | None = None,
+        bounds: Bounds | None = None,
+        tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None,
+    ) -> Site:
+        clock = Clock()
+        built = parts(clock=clock, limits=limits or Limits(max_body_bytes=BODY_LIMIT))
+        server, client = tls or (None, None)
+        listener = Listener(built.ingress, clock, tls=server, bounds=bounds or Bounds())
+        listener.listen("127.0.0.1", 0)
+        sites.append(Site(listener, built, clock, client, []))
+        return sites[-1]
+
+    yield start
+    for site in sites:
+        site.listener.stop()
+        await site.listener.drain(1)
+        for peer in site.peers:
+            peer.close()
+            with contextlib.suppress(OSError, ssl.SSLError):
+                await peer.writer.wait_closed()
+        assert site.parts.ingress.intake.held == 0
+        assert site.listener.open_connections == site.listener.open_requests == 0
+    assert [record for record in caplog.records if record.exc_info or "Uncaught" in record.getMessage()] == []
+
+
+def request(
+    body: bytes = PAGE,
+    headers: dict[str, str] | None = None,
+    *,
+    path: str = "/hooks/spaces",
+    method: str = "POST",
+    length: str | None = "",
+    extra: bytes = b"",
+) -> bytes:
+    """The bytes of a request; `length` None leaves Content-Length out."""
+    lines = {"Host": "router.example"} | (signed(body) if headers is None else headers)
+    if length is not None:
+        lines["Content-Length"] = length or str(len(body))
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items()).encode("latin-1")
+    return f"{method} {path} HTTP/1.1\r\n".encode("latin-1") + head + extra + b"\r\n" + body
+
+
+def chunked(*chunks: bytes, headers: dict[str, str] | None = None, end: bytes = b"0\r\n\r\n") -> bytes:
+    head = request(b"", signed(b"".join(chunks)) if headers is None else headers, length=None)
+    body = b"".join(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n" for chunk in chunks)
+    return head.removesuffix(b"\r\n") + b"Transfer-Encoding: chunked\r\n\r\n" + body + end
+
+
+# Good manners
+
+
+async def test_a_stored_delivery_is_answered_200_with_few_headers(start: Start) -> None:
+    """The answer is small JSON that names the event."""
+    site = start()
+    response = await site.ask(request())
+    assert response.status == 200
+    [event] = site.parts.store.events
+    assert parse_body(response.body) == {"status": "stored", "event": str(event.id)}
+    assert event.body == PAGE
+    assert response.headers.keys() == {"Date", "Content-Length", "Content-Type"}
+    assert response.headers["Content-Type"] == "application/json"
+
+
+async def test_an_ordinary_client_is_served(start: Start) -> None:
+    """With its own headers, a query, and a kept connection."""
+    site = start()
+    url = f"http://127.0.0.1:{site.listener.port}"
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        first = await client.post("/hooks/spaces?source=x", content=PAGE, headers=signed())
+        second = await client.post("/hooks/spaces", content=PAGE, headers=signed())
+        health = await client.get("/healthz")
+    assert [first.json()["status"], second.json()["status"], health.json()["status"]] == ["stored", "repeat", "ok"]
+    assert site.parts.store.events[0].headers["User-Agent"].startswith("python-httpx/")
+
+
+async def test_a_connection_is_kept(start: Start) -> None:
+    """Answers with and without a body of the request leave it in order."""
+    peer = await start().connect()
+    assert (await peer.ask(request())).status == 200
+    assert (await peer.ask(request(b"", method="GET", path="/healthz", length=None))).status == 200
+    assert (await peer.ask(request(b"", {}, length="0"))).status == 401
+    assert (await peer.ask(request(b"", path="/x", method="GET", length=None))).status == 404
+    assert (await peer.ask(chunked(PAGE, headers=signed(delivery="d-2")))).status == 200
+    assert (await peer.ask(request(headers=signed(delivery="d-3")))).status == 200
+
+
+async def test_pipelined_requests_are_answered_in_order(start: Start) -> None:
+    """Also where a slow commit stands between them."""
+    site = start()
+    gate = asyncio.get_running_loop().create_future()
+    site.parts.store.gates = [gate]
+    peer = await site.connect()
+    await peer.send(
+        request(headers=signed(delivery="d-1"))
+        + chunked(PAGE, headers=signed(delivery="d-2"))
+        + request(b"", method="GET", path="/healthz", length=None)
+        + request(headers=signed(delivery="d-3"))
+    )
+    await until(lambda: bool(site.parts.store.events))
+    gate.set_result(None)
+    answers = [parse_body((await peer.response()).body)["status"] for _ in range(4)]
+    assert answers == ["stored", "stored", "ok", "stored"]
+    assert [event.upstream_id for event in site.parts.store.events] == ["d-1", "d-2", "d-3"]
+
+
+async def test_a_connection_that_the_peer_wants_closed_is_closed(start: Start) -> None:
+    """Connection: close, and HTTP/1.0."""
+    for data in (request(extra=b"Connection: close\r\n"), request().replace(b"HTTP/1.1", b"HTTP/1.0")):
+        peer = await start().connect()
+        assert (await peer.ask(data)).status == 200
+        assert await peer.is_closed()
+
+
+async def test_a_body_may_come_in_any_pieces(start: Start) -> None:
+    """The bytes that were signed are the bytes that are stored."""
+    site = start()
+    peer = await site.connect()
+    data = request()
+    for index in range(len(data)):
+        await peer.send(data[index : index + 1])
+    assert (await peer.response()).status == 200
+    body = b'{"text":"' + b"x" * 90_000 + b'"}'
+    assert (await peer.ask(request(body))).status == 200
+    assert (await peer.ask(chunked(*(body[at : at + 7] for at in range(0, len(body), 7))))).status == 200
+    assert [event.body for event in site.parts.store.events] == [PAGE, body]
+
+
+async def test_who_asks_first_is_told_to_go_on(start: Start) -> None:
+    """Expect: 100-continue gets its interim answer only for a body that is wanted."""
+    site = start()
+    peer = await site.connect()
+    await peer.send(request(b"", signed(), length=str(len(PAGE)), extra=b"Expect: 100-continue\r\n"))
+    assert (await peer.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
+    assert (await peer.ask(PAGE)).status == 200
+    other = await site.connect()
+    assert (await other.ask(request(b"", {}, length="48", extra=b"Expect: 100-continue\r\n"))).status == 401
+    assert await other.is_closed()
+
+
+async def test_an_absolute_target_has_a_path_too(start: Start) -> None:
+    """As proxies write it; what cannot be read is no path of ours."""
+    site = start()
+    assert (await site.ask(request(path="http://router.example/hooks/spaces"))).status == 200
+    assert (await site.ask(request(path="http://[router/hooks/spaces"))).status == 404
+
+
+# Paths and methods
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/hooks/", "/hooks/other", "/hooks/spaces/x", "/metrics", "/%2e%2e/healthz", "*"]
+)
+async def test_unknown_paths_are_404(start: Start, path: str) -> None:
+    """Nothing else is on this port."""
+    assert (await start().ask(request(path=path))).status == 404
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "OPTIONS", "DELETE", "BREW"])
+async def test_other_methods_are_405(start: Start, method: str) -> None:
+    """With Allow, and with or without a body."""
+    site = start()
+    for data in (request(method=method), request(b"", method=method, length=None)):
+        response = await site.ask(data)
+        assert (response.status, response.headers["Allow"]) == (405, "POST")
+
+
+async def test_head_gets_no_body(start: Start) -> None:
+    """Health answers it, a source does not; the connection stays in order."""
+    peer = await start().connect()
+    for path, status in (("/healthz", 200), ("/hooks/spaces", 405), ("/x", 404)):
+        await peer.send(request(b"", method="HEAD", path=path, length=None))
+        response = await peer.response(to_head=True)
+        assert response.status == status
+        assert int(response.headers["Content-Length"]) > 0
+    await peer.send(request(method="HEAD"))
+    assert (await peer.response(to_head=True)).status == 405
+    assert await peer.is_closed()
+
+
+# Signatures
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"",
+        b"Signature:\r\n",
+        b"Signature: \xff\xfe\r\n",
+        b"Signature: " + b"\xe9" * 64 + b"\r\n",
+        f"Signature: {SIGNATURE}\r\nSignature: {SIGNATURE}\r\n".encode(),
+        f"Signature: sha256={SIGNATURE}\r\n".encode(),
+        f"Signature: {SIGNATURE[:-1]}\r\n".encode(),
+        f"Signature: {SIGNATURE}0\r\n".encode(),
+        f"X-Signature: {SIGNATURE}\r\n".encode(),
+    ],
+)
+async def test_a_malformed_signature_is_401_without_waiting_for_the_body(start: Start, lines: bytes) -> None:
+    """Not one byte of the body is needed for that."""
+    site = start()
+    peer = await site.connect()
+    response = await peer.ask(request(b"", {"Event": "page.created"}, length="48", extra=lines))
+    assert (response.status, parse_body(response.body)["error"]) == (401, "invalid_signature")
+    assert response.headers["Connection"] == "close"
+    await peer.send(PAGE)
+    assert await peer.is_closed()
+    assert site.parts.store.stored == []
+
+
+async def test_a_signature_in_upper_case_is_as_good(start: Start) -> None:
+    """Header names may be spelled in any case, too."""
+    headers = {"EVENT": "page.created", "signature": SIGNATURE.upper()}
+    assert (await start().ask(request(headers=headers))).status == 200
+
+
+async def test_a_wrong_signature_is_401_and_the_connection_stays(start: Start) -> None:
+    """The body was read, so nothing is out of order."""
+    peer = await start().connect()
+    assert (await peer.ask(request(headers=signed(token="another")))).status == 401
+    assert (await peer.ask(request())).status == 200
+
+
+# Bodies
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"not json", 400),
+        (b'{"a": NaN}', 400),
+        (b"[" * 90_000, 400),
+        (b'{"a": "\xff"}', 400),
+        (b'{"page": {"title": "\\ud800"}}', 200),
+        (b'{"page": {"title": "\\u0000"}}', 200),
+        (b'{"page": {"id": ' + b"9" * 400 + b"}}", 200),
+        (b"[1, 2]", 200),
+        (b"null", 200),
+        (b"5", 200),
+    ],
+    ids=range(11),
+)
+async def test_odd_bodies_are_kept_or_stored(start: Start, body: bytes, status: int) -> None:
+    """Nothing that is well signed is lost, and nothing of it is a crash."""
+    site = start()
+    assert (await site.ask(request(body))).status == status
+    assert len(site.parts.store.rejections if status == 400 else site.parts.store.stored) == 1
+
+
+async def test_a_form_is_not_parsed(start: Start) -> None:
+    """Whatever it says it is: a signed body is bytes."""
+    body = b"--b\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--b--\r\n"
+    for content_type in (b"multipart/form-data; boundary=b", b"application/x-www-form-urlencoded"):
+        response = await start().ask(request(body, extra=b"Content-Type: " + content_type + b"\r\n"))
+        assert (response.status, parse_body(response.body)["error"]) == (400, "unreadable_body")
+
+
+async def test_a_compressed_body_is_not_unpacked(start: Start) -> None:
+    """No bomb goes off, and the signed bytes stay what they are."""
+    site = start()
+    assert (await site.ask(request(PAGE, extra=b"Content-Encoding: gzip\r\n"))).status == 200
+    assert site.parts.store.events[0].body == PAGE
+
+
+async def test_a_declared_length_over_the_limit_is_413_at_once(start: Start) -> None:
+    """Before the body comes; also where the number is absurd."""
+    site = start()
+    for length in (str(BODY_LIMIT + 1), "9" * 18, "9" * 30, "9" * 5000):
+        peer = await site.connect()
+        assert (await peer.ask(request(b"", signed(), length=length))).status == 413
+        peer.close()
+
+
+async def test_a_peer_that_sends_all_of_a_big_body_still_gets_its_413(start: Start) -> None:
+    """The answer is not lost in a reset; the body is dropped as it comes."""
+    site = start()
+    body = b"x" * (BODY_LIMIT * 20)
+    for data in (request(body), chunked(body), chunked(*(body[at : at + 1000] for at in range(0, len(body), 1000)))):
+        peer = await site.connect()
+        response = await peer.ask(data)
+        assert (response.status, response.headers["Connection"]) == (413, "close")
+        assert await peer.is_closed()
+    assert site.parts.ingress.intake.held == 0
+
+
+async def test_a_chunked_body_without_end_is_cut_off(start: Start) -> None:
+    """413 as soon as the limit is passed, and after a while of dropping the connection is closed."""
+    site = start(bounds=Bounds(parting_bytes=300_000))
+    peer = await site.connect()
+    chunk = b"2710\r\n" + b"x" * 10_000 + b"\r\n"
+    await peer.send(chunked(headers=signed(), end=b""))
+    with contextlib.suppress(ConnectionError):
+        for _ in range(1000):
+            await peer.send(chunk)
+    with contextlib.suppress(ConnectionError):
+        assert (await peer.response()).status == 413
+    assert await peer.is_closed()
+
+
+async def test_a_body_of_the_limit_is_taken(start: Start) -> None:
+    """Over the limit means over the limit."""
+    site = start()
+    body = b'"' + b"x" * (BODY_LIMIT - 2) + b'"'
+    assert (await site.ask(request(body))).status == 200
+    assert (await site.ask(chunked(body))).status == 200
+
+
+async def test_a_flood_of_tiny_chunks_stalls_nobody(start: Start) -> None:
+    """Others are served while it arrives."""
+    site = start()
+    body = b'"' + b"x" * 50_000 + b'"'
+    flood = asyncio.ensure_future(site.ask(chunked(*(body[at : at + 1] for at in range(len(body))))))
+    for number in range(5):
+        assert (await site.ask(request(headers=signed(delivery=f"d-{number}")))).status == 200
+    assert (await flood).status == 200
+
+
+async def test_unfinished_bodies_have_room_for_so_many_bytes_in_all(start: Start) -> None:
+    """Whoever comes too late gets 503; what was there before goes on."""
+    site = start(limits=Limits(unfinished_bytes=60_000))
+    body = b'"' + b"x" * 49_998 + b'"'
+    data = request(body)
+    first, second, third = [await site.connect() for _ in range(3)]
+    await first.send(data[:-10])
+    await until(lambda: site.parts.ingress.intake.held >= 49_000)
+    assert (await second.ask(request(body, signed(body, delivery="d-2")))).status == 503
+    await third.send(request(b"", signed(delivery="d-3"), length=str(len(PAGE))))
+    await first.send(data[-10:])
+    assert (await first.response()).status == 200
+    assert (await third.ask(PAGE)).status == 200
+
+
+# Framing
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        request(length="48", extra=b"Content-Length: 47\r\n"),
+        request(length="48", extra=b"Transfer-Encoding: chunked\r\n"),
+        request(length=None, extra=b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
+        request(length=None, extra=b"Transfer-Encoding: gzip, chunked\r\n"),
+        request(length=None, extra=b"Transfer-Encoding: identity\r\n"),
+        request(length="-1"),
+        request(length="+48"),
+        request(length="0x30"),
+        request(length="4 8"),
+        request(length="48.0"),
+        request(length="\xb2"),
+        chunked(end=b"x\r\n", headers=signed()),
+        chunked(end=b"-1\r\n\r\n", headers=signed()),
+        chunked(end=b"5\r\nabcdeXX0\r\n\r\n", headers=signed()),
+        chunked(end=b"0\r\nX", headers=signed()),
+        b"POST /hooks/spaces HTTP/1.1\r\nno colon\r\n\r\n",
+        b"POST /hooks/spaces HTTP/1.1\r\n folded: x\r\n\r\n",
+        b"POST /hooks/spaces HTTP/1.1\r\nEvent : x\r\n\r\n",
+        b"POST /hooks/spaces HTTP/1.1\r\nEvent: a\x00b\r\n\r\n",
+        b"POST /hooks/spaces\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    ],
+    ids=range(22),
+)
+async def test_a_request_that_could_be_read_in_two_ways_is_400_and_the_end(start: Start, data: bytes) -> None:
+    """Nothing can be smuggled in behind it: one answer, and the connection is closed."""
+    site = start()
+    peer = await site.connect()
+    await peer.send(data + request(headers=signed(delivery="smuggled")))
+    assert (await peer.response()).status == 400
+    assert await peer.is_closed()
+    assert site.parts.store.stored == []
+
+
+async def test_a_length_given_twice_alike_is_one_length(start: Start) -> None:
+    """Some proxies repeat it."""
+    assert (await start().ask(request(length="48", extra=b"Content-Length: 48\r\n"))).status == 200
+
+
+async def test_a_refused_request_with_bad_framing_gets_one_answer(start: Start) -> None:
+    """No second answer follows the first."""
+    site = start()
+    for data in (
+        request(headers={}, length="48", extra=b"Transfer-Encoding: chunked\r\n"),
+        request(headers={}, length="48", extra=b"Content-Length: 47\r\n"),
+    ):
+        peer = await site.connect()
+        assert (await peer.ask(data)).status == 401
+        assert await peer.is_closed()
+
+
+async def test_a_head_that_is_too_large_is_closed(start: Start) -> None:
+    """Whether by one long header or by many."""
+    site = start(bounds=Bounds(header_bytes=4096))
+    for extra in (b"X: " + b"x" * 5000 + b"\r\n", b"".join(b"X-%d: x\r\n" % number for number in range(1000))):
+        peer = await site.connect()
+        await peer.send(request(extra=extra))
+        assert await peer.is_closed()
+
+
+# Slow and vanishing peers
+
+
+async def test_a_slow_head_is_closed(start: Start) -> None:
+    """So is a kept connection on which nothing comes."""
+    site = start()
+    slow, idle, silent = [await site.connect() for _ in range(3)]
+    await slow.send(b"POST /hooks/spaces HTTP/1.1\r\nHo")
+    assert (await idle.ask(request())).status == 200
+    await until(lambda: site.listener.open_connections == 3)
+    site.clock.advance(seconds=9.9)
+    assert (await site.ask(request(headers=signed(delivery="d-2")))).status == 200
+    assert site.listener.open_connections == 4
+    site.clock.advance(seconds=0.1)
+    for peer in (slow, idle, silent):
+        assert await peer.is_closed()
+    assert site.listener.open_connections == 1
+
+
+async def test_a_slow_body_is_408(start: Start) -> None:
+    """Fixed or chunked, its time ends, and its bytes are let go."""
+    site = start()
+    for data in (request()[:-5], chunked(PAGE, end=b"")):
+        peer = await site.connect()
+        await peer.send(data)
+        await until(lambda: site.parts.ingress.intake.held > 0)
+        site.clock.advance(seconds=20)
+        response = await peer.response()
+        assert (response.status, parse_body(response.body)["error"]) == (408, "too_slow")
+        assert await peer.is_closed()
+    await site.settled()
+    assert site.parts.store.stored == []
+
+
+async def test_a_slow_commit_is_not_a_slow_body(start: Start) -> None:
+    """Once the body is here, the peer's time does not run."""
+    site = start()
+    gates = [asyncio.get_running_loop().create_future() for _ in range(2)]
+    site.parts.store.gates = list(gates)
+    peers = [await site.connect() for _ in range(2)]
+    await peers[0].send(request(headers=signed(delivery="d-1")))
+    await peers[1].send(chunked(PAGE, headers=signed(delivery="d-2")))
+    await until(lambda: len(site.parts.store.events) == 2)
+    site.clock.advance(minutes=5)
+    for gate in gates:
+        gate.set_result(None)
+    for peer in peers:
+        assert (await peer.response()).status == 200
+
+
+async def test_a_refused_peer_that_goes_on_sending_is_left_after_a_while(start: Start) -> None:
+    """The courtesy of reading on has an end, and is shown to so many at a time."""
+    site = start(bounds=Bounds(partings=1))
+    patient, hasty = await site.connect(), await site.connect()
+    for peer in (patient, hasty):
+        assert (await peer.ask(request(b"", {}, length="48"))).status == 401
+    assert await hasty.is_closed()
+    with contextlib.suppress(ConnectionError):
+        for _ in range(20):
+            await patient.send(b"x")
+            site.clock.advance(seconds=0.2)
+            await asyncio.sleep(0.001)
+    assert await patient.is_closed()
+    await until(lambda: not site.listener.open_partings)
+
+
+async def test_a_peer_that_drips_on_after_its_413_is_closed(start: Start) -> None:
+    """The body's time runs on while it is dropped."""
+    site = start()
+    peer = await site.connect()
+    await peer.send(chunked(b"x" * (BODY_LIMIT + 1), end=b""))
+    assert (await peer.response()).status == 413
+    await peer.send(b"1\r\nx\r\n")
+    site.clock.advance(seconds=20)
+    assert await peer.is_closed()
+    await site.settled()
+
+
+async def test_a_peer_that_vanishes_in_its_body_leaves_nothing_behind(start: Start) -> None:
+    """Neither bytes nor an open request."""
+    site = start()
+    for data in (request()[:-5], chunked(PAGE, end=b""), chunked(PAGE, end=b"5\r\nab"), request()[:30]):
+        peer = await site.connect()
+        await peer.send(data)
+        if len(data) > 50:
+            await until(lambda: site.parts.ingress.intake.held > 0)
+        peer.close()
+        await site.settled()
+    assert site.parts.store.stored == []
+
+
+async def test_a_peer_that_vanishes_before_its_answer_has_been_heard(start: Start) -> None:
+    """Its event is stored, and its next try is a repeat."""
+    site = start()
+    done: list[bytes] = []
+    for data in (request(), chunked(PAGE, headers=signed(delivery="d-2"))):
+        gate = asyncio.get_running_loop().create_future()
+        site.parts.store.gates = [gate]
+        peer = await site.connect()
+        await peer.send(data)
+        await until(lambda: len(site.parts.store.events) == 1 + len(done))
+        peer.writer.transport.abort()
+        gate.set_result(None)
+        await site.settled()
+        assert parse_body((await site.ask(data)).body)["status"] == "repeat"
+        done.append(data)
+
+
+async def test_one_connection_too_many_is_503(start: Start) -> None:
+    """At once, and there is room again as soon as one leaves."""
+    site = start(bounds=Bounds(connections=2))
+    first, second = await site.connect(), await site.connect()
+    assert (await first.ask(request())).status == 200
+    assert (await second.ask(request())).status == 200
+    third = await site.connect()
+    response = await third.response()
+    assert (response.status, response.headers["Retry-After"]) == (503, "60")
+    assert await third.is_closed()
+    first.close()
+    await until(lambda: site.listener.open_connections == 1)
+    assert (await site.ask(request())).status == 200
+
+
+# Failures of ours, and the end
+
+
+async def test_a_bug_is_503_and_the_next_request_is_served(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    """Never 500, and never a word of the traceback."""
+    site = start()
+    site.parts.store.trouble = ZeroDivisionError("a bug")
+    peer = await site.connect()
+    response = await peer.ask(request())
+    assert (response.status, response.headers["Retry-After"]) == (503, "60")
+    assert b"bug" not in response.body
+    assert [record.message for record in caplog.records if record.exc_info] == ["event.failed"]
+    caplog.clear()
+    site.parts.store.trouble = None
+    assert (await peer.ask(request())).status == 200
+
+
+async def test_an_orderly_end(start: Start) -> None:
+    """No new connection, 503 for what is new on an old one; what was begun is finished, and idle peers are let go."""
+    site = start()
+    gate = asyncio.get_running_loop().create_future()
+    site.parts.store.gates = [gate]
+    idle, late, begun, waiting = [await site.connect() for _ in range(4)]
+    for peer in (idle, late):
+        assert (await peer.ask(request(b"", method="GET", path="/healthz", length=None))).status == 200
+    await waiting.send(request(headers=signed(delivery="d-1")))
+    await begun.send(request(headers=signed(delivery="d-2"))[:-5])
+    await until(lambda: bool(site.parts.store.events and site.parts.ingress.intake.held > len(PAGE)))
+
+    site.listener.stop()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", site.listener.port)
+    response = await late.ask(request(headers=signed(delivery="d-3")))
+    assert (response.status, response.headers["Connection"]) == (503, "close")
+    drained = asyncio.ensure_future(site.listener.drain(5))
+    assert await idle.is_closed()
+    assert not drained.done()
+    await begun.send(PAGE[-5:])
+    assert (await begun.response()).status == 200
+    gate.set_result(None)
+    assert (await waiting.response()).status == 200
+    await drained
+    assert await waiting.is_closed()
+    assert [event.upstream_id for event in site.parts.store.events] == ["d-1", "d-2"]
+
+
+async def test_a_body_that_never_ends_does_not_hold_up_the_end(start: Start) -> None:
+    """After the grace it is cut off; nothing was promised."""
+    site = start()
+    peer = await site.connect()
+    await peer.send(request()[:-5])
+    await until(lambda: site.parts.ingress.intake.held > 0)
+    site.listener.stop()
+    await site.listener.drain(0.05)
+    assert await peer.is_closed()
+    await site.settled()
+
+
+async def test_a_port_that_is_taken_is_an_error_of_the_system(start: Start) -> None:
+    """The caller says so to a person."""
+    site = start()
+    second = Listener(site.parts.ingress, Clock())
+    with pytest.raises(OSError, match="in use"):
+        second.listen("127.0.0.1", site.listener.port)
+
+
+@pytest.mark.parametrize("host", ["", "localhost"])
+async def test_all_addresses_of_a_host_share_one_port(start: Start, host: str) -> None:
+    """Also where the port is any free one."""
+    site = start()
+    second = Listener(site.parts.ingress, Clock())
+    second.listen(host, 0)
+    _, writer = await asyncio.open_connection("127.0.0.1", second.port)
+    writer.close()
+    await writer.wait_closed()
+    second.stop()
+    await second.drain(1)
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Contexts of a server and of a client that trusts it."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl to make a certificate with")
+    folder: Path = tmp_path_factory.mktemp("tls")
+    key, certificate = str(folder / "key.pem"), str(folder / "certificate.pem")
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    command = [openssl, "req", *kind, *subject, "-keyout", key, "-out", certificate]
+    subprocess.run(command, check=True, capture_output=True)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate, key)
+    return server, ssl.create_default_context(cafile=certificate)
+
+
+Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
+
+
+async def test_tls_serves_the_same(start: Start, tls: Contexts) -> None:
+    """Stored, refused early, refused late: the answers arrive over TLS, too."""
+    site = start(tls=tls)
+    peer = await site.connect()
+    assert (await peer.ask(request())).status == 200
+    assert (await peer.ask(request())).status == 200
+    assert (await peer.ask(request(b"x" * (BODY_LIMIT * 2)))).status == 413
+    assert await peer.is_closed()
+    assert (await site.ask(request(b"", {}, length="48"))).status == 401
+
+
+async def test_who_does_not_speak_tls_is_closed(start: Start, tls: Contexts) -> None:
+    """Without a traceback; and a handshake has as long as a head."""
+    site = start(tls=tls)
+    for data in (request(), b"", b"\x16\x03\x01"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.listener.port)
+        plain = Peer(reader, writer)
+        site.peers.append(plain)
+        await plain.send(data)
+        await until(lambda: site.listener.open_connections == 1)
+        site.clock.advance(seconds=10)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            async with asyncio.timeout(5):
+                await plain.reader.read()
+    await until(lambda: site.listener.open_connections == 0)
+
+
+async def test_one_tls_connection_too_many_is_closed(start: Start, tls: Contexts) -> None:
+    """Its handshake keeps nobody waiting."""
+    site = start(tls=tls, bounds=Bounds(connections=1))
+    first = await site.connect()
+    assert (await first.ask(request())).status == 200
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        second = await site.connect()
+        assert (await second.response()).status == 503
+    assert (await first.ask(request(headers=signed(delivery="d-2")))).status == 200
