@@ -19,7 +19,7 @@ from router.errors import StoreRefused, StoreUnavailable
 from router.store import queries, schema
 from router.store.counts import Changes, Totals
 from router.store.faults import STORE_FAULTS, sentence
-from router.store.files import connect_reading, has_log
+from router.store.files import close_quietly, connect_reading, has_log
 from router.store.transaction import Operation, Transaction
 
 T = TypeVar("T")
@@ -47,28 +47,63 @@ class WriteConnection:
         Raises:
             StoreRefused: It cannot be written, or commits would not be safe.
         """
+        connection, totals = self._opened()
+        self._connection = connection
+        # What a killed process left in the log was perhaps never synced. Move it into the file, synced, before
+        # anything is written behind it.
+        with contextlib.suppress(apsw.BusyError):
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        return totals
+
+    def reopen(self) -> Totals:
+        """
+        Start anew after a failure, and try a write of the size of an event before anybody relies on it.
+
+        The old connection is closed last. Were none open for a moment, the next one would read the log as after a crash
+        and take a failed commit for a good one, although it was never synced; so long as one is open, the next commit
+        overwrites it.
+
+        Raises:
+            StoreRefused, or one of STORE_FAULTS: It cannot be written yet.
+        """
+        connection, totals = self._opened()
+        try:
+            connection.execute("BEGIN IMMEDIATE; INSERT OR REPLACE INTO meta VALUES ('probe', ?)", (_PROBE,))
+            connection.execute("COMMIT; DELETE FROM meta WHERE key = 'probe'")
+        except BaseException:
+            close_quietly(connection)
+            raise
+        self.close()
+        self._connection = connection
+        return totals
+
+    def _opened(self) -> tuple[apsw.Connection, Totals]:
         # Without SQLITE_OPEN_CREATE: a file that vanished while we ran must not come back as an empty one.
         connection = apsw.Connection(str(self._path), apsw.SQLITE_OPEN_READWRITE, vfs=self._vfs)
         try:
             self._set_up(connection)
             schema.migrate(connection)
             self._check_identity(connection)
-            totals = queries.totals(connection)
+            return connection, queries.totals(connection)
         except BaseException:
-            _close_quietly(connection)
+            close_quietly(connection)
             raise
-        self._connection = connection
-        return totals
 
     def _set_up(self, connection: apsw.Connection) -> None:
         connection.set_busy_timeout(self._busy_timeout_ms)
         if connection.readonly("main"):
             raise apsw.ReadOnlyError("opened read-only")
         mode = queries.single(connection, "PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        # Where the system offers it (macOS), sync through the drive's own cache too; elsewhere these do nothing.
-        connection.execute("PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON")
-        connection.execute("PRAGMA foreign_keys = ON; PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 67108864")
+        for setting in (
+            "synchronous = FULL",
+            # Where the system offers it (macOS), sync through the drive's own cache too; elsewhere these do nothing.
+            "fullfsync = ON",
+            "checkpoint_fullfsync = ON",
+            "foreign_keys = ON",
+            "cache_size = -8192",
+            "journal_size_limit = 67108864",
+        ):
+            connection.execute(f"PRAGMA {setting}").fetchall()
         synced = queries.single(connection, "PRAGMA synchronous")
         if mode != "wal" or synced != _SYNCED:
             raise StoreRefused(
@@ -81,24 +116,6 @@ class WriteConnection:
         if self._store_id not in (None, store_id):
             raise StoreRefused(f"{self._path} has been replaced by another store while in use; restart the router")
         self._store_id = store_id
-
-    def reopen(self) -> Totals:
-        """
-        Start anew after a failure, and try a write of the size of an event before anybody relies on it.
-
-        Raises:
-            StoreRefused, or one of STORE_FAULTS: It cannot be written yet.
-        """
-        self.close()
-        totals = self.open()
-        try:
-            connection = self._open_connection()
-            connection.execute("BEGIN IMMEDIATE; INSERT OR REPLACE INTO meta VALUES ('probe', ?)", (_PROBE,))
-            connection.execute("COMMIT; DELETE FROM meta WHERE key = 'probe'")
-        except BaseException:
-            self.close()
-            raise
-        return totals
 
     def write(self, operations: Sequence[Operation]) -> tuple[list[Any], Changes]:
         """
@@ -146,7 +163,7 @@ class WriteConnection:
         """Close, moving the log into the file where nobody else has it open."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            _close_quietly(connection)
+            close_quietly(connection)
 
 
 def _isolated(transaction: Transaction, operation: Operation) -> Any:
@@ -154,14 +171,10 @@ def _isolated(transaction: Transaction, operation: Operation) -> Any:
         return transaction.isolated(operation)
     except STORE_FAULTS:
         raise
+    except apsw.Error as error:
+        return ValueError(f"this cannot be stored: {error}")
     except Exception as error:  # noqa: BLE001 - it is handed to the one who brought the operation
         return error
-
-
-def _close_quietly(connection: apsw.Connection) -> None:
-    # What is committed is on disk; an error of closing could only say that the log was not moved into the file.
-    with contextlib.suppress(*STORE_FAULTS):
-        connection.close(True)
 
 
 class ReadConnection:
@@ -206,4 +219,4 @@ class ReadConnection:
     def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            _close_quietly(connection)
+            close_quietly(connection)

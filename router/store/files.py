@@ -151,11 +151,12 @@ def _inspect(path: Path, vfs: str | None) -> None:
     if size == 0:
         raise StoreRefused(f"{path} is empty, so its content is lost; {_RESTORE}")
     try:
-        with contextlib.closing(connect_reading(path, vfs)) as connection:
+        connection = connect_reading(path, vfs)
+        try:
             version = schema.version(connection)
-            found = "ok"
-            if size <= THOROUGH_CHECK_BYTES:
-                found = single(connection, "PRAGMA quick_check(1)")
+            found = single(connection, "PRAGMA quick_check(1)") if size <= THOROUGH_CHECK_BYTES else "ok"
+        finally:
+            close_quietly(connection)
     except STORE_FAULTS as error:
         raise StoreRefused(_refusal(error, path)) from None
     if found != "ok":
@@ -192,6 +193,12 @@ def connect_reading(path: Path, vfs: str | None) -> apsw.Connection:
     connection.wal_autocheckpoint(0)
     connection.execute("PRAGMA query_only = ON")
     return connection
+
+
+def close_quietly(connection: apsw.Connection) -> None:
+    """Close; what is committed is on disk, so an error could only say that the log was not moved into the file."""
+    with contextlib.suppress(*STORE_FAULTS):
+        connection.close(True)
 
 
 def has_log(path: Path) -> bool:

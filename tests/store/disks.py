@@ -1,0 +1,61 @@
+"""A disk that fails on demand and notes what was synced: a layer of SQLite's own, between it and the real files."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import apsw
+
+_NUMBERS = itertools.count()
+
+
+class FailingDisk(apsw.VFS):
+    """
+    The real file system, until told otherwise.
+
+    Attributes:
+        fails_sync, fails_write: Whether the log can be synced, and any file be written.
+        is_full: Whether a write says that there is no space left.
+        journal: What happened to the log, in order: `write`, `sync`.
+    """
+
+    def __init__(self) -> None:
+        self.name = f"failing-{next(_NUMBERS)}"
+        self.fails_sync = False
+        self.fails_write = False
+        self.is_full = False
+        self.journal: list[str] = []
+        super().__init__(self.name, "")
+
+    def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - the name is SQLite's
+        return _File(self, name, flags)
+
+    def fail(self) -> None:
+        self.fails_sync = True
+
+    def heal(self) -> None:
+        self.fails_sync = self.fails_write = self.is_full = False
+
+
+class _File(apsw.VFSFile):
+    def __init__(self, disk: FailingDisk, name: Any, flags: list[int]) -> None:
+        self._disk = disk
+        self._is_log = bool(flags[0] & apsw.SQLITE_OPEN_WAL)
+        super().__init__("", name, flags)
+
+    def xWrite(self, content: Any, offset: int) -> None:  # noqa: N802
+        if self._disk.is_full:
+            raise apsw.FullError("no space left")
+        if self._disk.fails_write:
+            raise apsw.IOError("write failed")
+        if self._is_log:
+            self._disk.journal.append("write")
+        super().xWrite(content, offset)
+
+    def xSync(self, flags: int) -> None:  # noqa: N802
+        if self._is_log and self._disk.fails_sync:
+            raise apsw.IOError("sync failed")
+        super().xSync(flags)
+        if self._is_log:
+            self._disk.journal.append("sync")
