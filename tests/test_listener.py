@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import shutil
 import ssl
 import subprocess
@@ -486,6 +487,53 @@ async def test_a_request_that_could_be_read_in_two_ways_is_400_and_the_end(start
 async def test_a_length_given_twice_alike_is_one_length(start: Start) -> None:
     """Some proxies repeat it."""
     assert (await start().ask(request(length="48", extra=b"Content-Length: 48\r\n"))).status == 200
+
+
+async def test_mangled_requests_break_nothing(start: Start) -> None:
+    """Whatever a request is cut, doubled or twisted into: it is answered or closed, and the next one is served."""
+    dice = random.Random(20261123)
+    site = start()
+    good = [request(), chunked(PAGE), chunked(*(PAGE[at : at + 5] for at in range(0, len(PAGE), 5)))]
+    for _ in range(150):
+        data = bytearray(dice.choice(good))
+        for _ in range(dice.randint(1, 4)):
+            at = dice.randrange(len(data))
+            match dice.randrange(4):
+                case 0:
+                    data[at] = dice.randrange(256)
+                case 1:
+                    del data[at : at + dice.randint(1, 20)]
+                case 2:
+                    data[at:at] = data[at : at + dice.randint(1, 40)]
+                case 3:
+                    data[at:at] = dice.choice(
+                        [b"\r\n", b"\n", b"\x00", b":", b"0\r\n\r\n", b"\xff", b"Content-Length: 3\r\n"]
+                    )
+            if not data:
+                data = bytearray(b"\n")
+        peer = await site.connect()
+        with contextlib.suppress(ConnectionError):
+            await peer.send(bytes(data))
+            peer.writer.write_eof()
+            async with asyncio.timeout(5):
+                answer = await peer.reader.read()
+            assert b" 500 " not in answer
+        peer.close()
+    assert (await site.ask(request(headers=signed(delivery="after all")))).status == 200
+    await site.settled()
+
+
+async def test_a_peer_that_has_said_all_it_wants_to_say_still_gets_its_answer(start: Start) -> None:
+    """It may close its own half of the connection behind the request."""
+    site = start()
+    gate = asyncio.get_running_loop().create_future()
+    site.parts.store.gates = [gate]
+    peer = await site.connect()
+    await peer.send(request())
+    peer.writer.write_eof()
+    await until(lambda: bool(site.parts.store.events))
+    gate.set_result(None)
+    assert (await peer.response()).status == 200
 
 
 async def test_a_refused_request_with_bad_framing_gets_one_answer(start: Start) -> None:
