@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import apsw
@@ -18,6 +19,8 @@ class FailingDisk(apsw.VFS):
         fails_sync, fails_write: Whether the log can be synced, and any file be written.
         is_full: Whether a write says that there is no space left.
         journal: What happened to the log, in order: `write`, `sync`.
+
+    It also remembers what is on its platters: content as of each file's latest sync.
     """
 
     def __init__(self) -> None:
@@ -26,6 +29,7 @@ class FailingDisk(apsw.VFS):
         self.fails_write = False
         self.is_full = False
         self.journal: list[str] = []
+        self.synced: dict[str, bytes] = {}
         super().__init__(self.name, "")
 
     def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - the name is SQLite's
@@ -34,6 +38,14 @@ class FailingDisk(apsw.VFS):
     def fail(self) -> None:
         self.fails_sync = True
 
+    def after_power_cut(self, folder: Path) -> Path:
+        """Lay the files out as they would be found after a power cut that lost everything not synced."""
+        folder.mkdir()
+        for name, content in self.synced.items():
+            if Path(name).exists():
+                (folder / Path(name).name).write_bytes(content)
+        return folder
+
     def heal(self) -> None:
         self.fails_sync = self.fails_write = self.is_full = False
 
@@ -41,6 +53,7 @@ class FailingDisk(apsw.VFS):
 class _File(apsw.VFSFile):
     def __init__(self, disk: FailingDisk, name: Any, flags: list[int]) -> None:
         self._disk = disk
+        self._name = name if isinstance(name, str) else name.filename() if name is not None else ""
         self._is_log = bool(flags[0] & apsw.SQLITE_OPEN_WAL)
         super().__init__("", name, flags)
 
@@ -57,5 +70,6 @@ class _File(apsw.VFSFile):
         if self._is_log and self._disk.fails_sync:
             raise apsw.IOError("sync failed")
         super().xSync(flags)
+        self._disk.synced[self._name] = Path(self._name).read_bytes()
         if self._is_log:
             self._disk.journal.append("sync")
