@@ -19,7 +19,7 @@ sources:
 destinations:
   wiki: {type: log}
   ops: {type: log}
-  off: {type: log, enabled: false}
+  closed: {type: log, enabled: false}
 rules:
   - {name: pages, events: page.*, to: [wiki, ops]}
 """
@@ -128,8 +128,8 @@ def test_another_destination_saves_what_has_lost_its_own() -> None:
         ("gone", None, "unknown_destination", r"'gone' is gone from the rule file; .*'to': one of: ops, wiki"),
         ("gone", "gone", "unknown_destination", r"'gone' is gone from the rule file"),
         ("wiki", "opps", "unknown_destination", r"no destination is named 'opps'; .*ops, wiki.*did you mean 'ops'"),
-        ("wiki", "off", "destination_disabled", r"'off' is switched off; .*ops, wiki"),
-        ("off", None, "destination_disabled", r"'off' is switched off; .*ops, wiki"),
+        ("wiki", "closed", "destination_disabled", r"'closed' is switched off; .*ops, wiki"),
+        ("closed", None, "destination_disabled", r"'closed' is switched off; .*ops, wiki"),
     ],
 )
 def test_a_replay_needs_a_destination_that_takes_it(destination: str, to: str | None, code: str, sentence: str) -> None:

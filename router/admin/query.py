@@ -19,6 +19,8 @@ DEFAULT_LIMIT = 50
 MOST = 500
 
 _HIGHEST_ID = (1 << 63) - 1
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""Nothing is older, and from here on nobody who looks a little further back leaves the calendar."""
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -69,7 +71,7 @@ class Query:
         text = re.sub(r" (\d\d:\d\d)$", r"+\1", given) if given.count(":") > 2 else given
         if _MOMENT.fullmatch(text):
             try:
-                return datetime.fromisoformat(text.upper()).astimezone(UTC)
+                return max(datetime.fromisoformat(text.upper()).astimezone(UTC), _EARLIEST)
             except (ValueError, OverflowError):
                 pass  # a 30th of February, or a time before the year 1
         raise bad_request(f"since is {_shown(given)}; expected a time with its offset, such as 2026-03-02T09:15:00Z")

@@ -110,8 +110,8 @@ class Shown:
 
     def rejection(self, rejection: Rejection) -> dict[str, JSON]:
         """One entry of the list of what was answered 400; its body may be anything but JSON."""
-        # Masked before it is cut, so that no half of a secret is left at the end.
-        body = self._text(rejection.body.decode("utf-8", "replace"))
+        # Masked before it is cut to size, so that no half of a secret is left at the end.
+        body = self._text(rejection.body[: 16 * REJECTED_BODY_LIMIT].decode("utf-8", "replace"))
         return {
             "id": str(rejection.id),
             "source": rejection.source,
