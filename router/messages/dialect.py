@@ -18,10 +18,12 @@ from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
 
 DEEPEST_NODE = 60
+MOST_NODES = 4_000
+"""Names, operators, statements and stretches of plain text in one template."""
 
 _ALLOWED: tuple[type[nodes.Node], ...] = (
     *(nodes.Template, nodes.Output, nodes.TemplateData, nodes.For, nodes.If, nodes.Macro, nodes.Assign),
-    *(nodes.AssignBlock, nodes.With, nodes.Include, nodes.Import, nodes.FromImport),
+    *(nodes.AssignBlock, nodes.With, nodes.Include, nodes.Import, nodes.FromImport, nodes.Scope),
     *(nodes.Name, nodes.Const, nodes.Tuple, nodes.List, nodes.Dict, nodes.Pair, nodes.CondExpr, nodes.Filter),
     *(nodes.Test, nodes.Call, nodes.Keyword, nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.Concat, nodes.Compare),
     *(nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv),
@@ -33,7 +35,6 @@ _STATEMENTS: dict[type[nodes.Node], str] = {
     nodes.Extends: "{% extends %} is not available in templates; use {% include %} or a macro",
     nodes.CallBlock: "{% call %} is not available in templates; give the macro an argument",
     nodes.FilterBlock: "{% filter %} is not available in templates; use {% set %} and a filter",
-    nodes.Scope: _NO_AUTOESCAPE,
     nodes.ScopedEvalContextModifier: _NO_AUTOESCAPE,
     nodes.NSRef: "a field cannot be set; use a name of your own",
 }
@@ -54,15 +55,19 @@ class Vocabulary:
 
     filters: Collection[str]
     tests: Collection[str]
+    first_words: Collection[str]
     signatures: Callable[[str], Callable[..., Any] | None]
 
 
 def find_faults(tree: nodes.Template, vocabulary: Vocabulary) -> list[Fault]:
     """List everything in a parsed template that the dialect does not allow, by line."""
     faults: list[Fault] = []
-    for node, depth in _walk(tree):
+    for count, (node, depth) in enumerate(_walk(tree)):
         if depth > DEEPEST_NODE:
             faults.append(Fault(node.lineno, "the template is nested too deeply here; take it apart with {% set %}"))
+            break
+        if count >= MOST_NODES:
+            faults.append(Fault(node.lineno, "the template is too long; take it apart with {% include %}"))
             break
         faults += _faults_of(node, vocabulary)
     return sorted(dict.fromkeys(faults), key=lambda fault: fault.line)
@@ -79,7 +84,7 @@ def included_names(tree: nodes.Template) -> list[tuple[str, int, bool]]:
 
 def did_you_mean(word: str, choices: Collection[str]) -> str:
     """Give ` (did you mean 'page'?)` for a near miss, or nothing."""
-    near = difflib.get_close_matches(word.lower(), choices, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word.lower(), choices, n=1, cutoff=0.7)
     return f" (did you mean '{near[0]}'?)" if near else ""
 
 
@@ -96,27 +101,35 @@ def _walk(tree: nodes.Node) -> Iterator[tuple[nodes.Node, int]]:
 def _faults_of(node: nodes.Node, vocabulary: Vocabulary) -> Iterator[Fault]:
     if not isinstance(node, _ALLOWED):
         sentence = _STATEMENTS.get(type(node), f"{type(node).__name__.lower()} is not available in templates")
-        yield Fault(node.lineno, sentence)
-    elif isinstance(node, nodes.For) and node.recursive:
-        yield Fault(node.lineno, "a recursive loop is not available in templates", "recursive")
-    elif isinstance(node, nodes.AssignBlock) and node.filter is not None:
-        yield Fault(node.lineno, "{% set %} with a filter is not available in templates; filter the name afterwards")
+        yield Fault(node.lineno or 1, sentence)
     elif isinstance(node, nodes.Filter):
         yield from _name_faults(node, "filter", vocabulary.filters, vocabulary)
     elif isinstance(node, nodes.Test):
         yield from _name_faults(node, "test", vocabulary.tests, vocabulary)
     elif isinstance(node, nodes.Call):
         yield from _argument_faults(node)
+        yield from _call_faults(node, vocabulary)
+    elif isinstance(node, nodes.Include | nodes.Import | nodes.FromImport):
+        yield from _include_faults(node)
+    else:
+        yield from _other_faults(node)
+
+
+def _other_faults(node: nodes.Node) -> Iterator[Fault]:
+    if isinstance(node, nodes.For) and node.recursive:
+        yield Fault(node.lineno, "a recursive loop is not available in templates", "recursive")
+    elif isinstance(node, nodes.AssignBlock) and node.filter is not None:
+        yield Fault(node.lineno, "{% set %} with a filter is not available in templates; filter the name afterwards")
+    elif isinstance(node, nodes.Name) and node.name in ("self", "super", "caller"):
+        yield Fault(node.lineno, f"'{node.name}' is not available in templates", node.name)
     elif isinstance(node, nodes.Dict):
         if not all(isinstance(pair.key, nodes.Const) and isinstance(pair.key.value, str) for pair in node.items):
             yield Fault(node.lineno, "the keys of a mapping must be texts in quotes")
     elif isinstance(node, nodes.Const):
         if isinstance(node.value, str) and not _is_encodable(node.value):
             yield Fault(node.lineno, "a text holds half of a character (a lone surrogate)")
-        elif isinstance(node.value, complex) or (isinstance(node.value, float) and abs(node.value) == float("inf")):
+        elif isinstance(node.value, float) and abs(node.value) == float("inf"):
             yield Fault(node.lineno, "a number is too large")
-    elif isinstance(node, nodes.Include | nodes.Import | nodes.FromImport):
-        yield from _include_faults(node)
 
 
 def _name_faults(
@@ -155,6 +168,18 @@ def _applied_test_faults(node: nodes.Filter | nodes.Test, vocabulary: Vocabulary
 def _argument_faults(node: nodes.Call | nodes.Filter | nodes.Test) -> Iterator[Fault]:
     if node.dyn_args is not None or node.dyn_kwargs is not None:
         yield Fault(node.lineno, "* and ** in front of an argument are not available in templates")
+
+
+def _call_faults(node: nodes.Call, vocabulary: Vocabulary) -> Iterator[Fault]:
+    """`page.title.upper()` and `link(url)`: what an event gives cannot be called."""
+    called: nodes.Node = node.node
+    word = called.name if isinstance(called, nodes.Name) else getattr(called, "attr", "")
+    while isinstance(called, nodes.Getattr | nodes.Getitem):
+        called = called.node
+    if isinstance(called, nodes.Name) and called.name not in vocabulary.first_words:
+        return
+    hint = f"; write {{{{ value | {word} }}}}" if word in vocabulary.filters else ""
+    yield Fault(node.lineno, f"only macros can be called with ( ){hint}", word)
 
 
 def _include_faults(node: nodes.Include | nodes.Import | nodes.FromImport) -> Iterator[Fault]:

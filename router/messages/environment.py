@@ -14,7 +14,7 @@ from typing import Any
 
 from jinja2 import ChainableUndefined, TemplateSyntaxError, nodes
 from jinja2 import meta as jinja_meta
-from jinja2.environment import Environment, Template, TemplateModule
+from jinja2.environment import Template, TemplateModule
 from jinja2.loaders import FunctionLoader
 from jinja2.runtime import LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -46,6 +46,7 @@ _OPERATORS: Mapping[str, Callable[..., Any]] = {
     "%compare": compare,
     "%slice": cut_out,
 }
+_MOST_REMEMBERED = 5_000
 _LOOP_FIELDS = frozenset(
     {"index", "index0", "revindex", "revindex0", "first", "last", "length", "previtem", "nextitem"}
 )
@@ -129,7 +130,9 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
 
     def _captured(self, pieces: Iterable[str]) -> Finished:
         found = list(pieces)
-        if sum(map(len, found)) > LONGEST_TEXT:
+        length = sum(map(len, found))
+        self.bench.budget.spend(1 + length // 1024)
+        if length > LONGEST_TEXT:
             raise TemplateRefused(f"the message is longer than {LONGEST_TEXT // 1024} KiB")
         return Finished("".join(found))
 
@@ -206,30 +209,57 @@ def _nothing(*_arguments: Any) -> str:
     return ""
 
 
+class _ReadingEnvironment(ImmutableSandboxedEnvironment):
+    """Parses templates for the search of undeclared names. Operators are intercepted so that none is folded."""
+
+    intercepted_binops = TemplateEnvironment.intercepted_binops
+    intercepted_unops = TemplateEnvironment.intercepted_unops
+
+    def __init__(self) -> None:
+        super().__init__(undefined=Missing, finalize=_unfolded, **_SYNTAX)
+        self.globals.clear()
+        self.filters = _AnyName()
+        self.tests = _AnyName()  # type: ignore[assignment]
+
+
+@pass_eval_context
+def _unfolded(_context: Any, _value: Any) -> str:
+    return ""
+
+
 class TemplateReader:
     """Reads templates to find their faults; nothing is run."""
 
     def __init__(self, first_words: frozenset[str], has_template: Callable[[str], bool]) -> None:
         self._first_words = first_words
         self._has_template = has_template
-        self._environment = Environment(undefined=Missing, **_SYNTAX)
-        self._environment.filters = _AnyName()
-        self._environment.tests = _AnyName()  # type: ignore[assignment]
+        self._environment = _ReadingEnvironment()
         functions = {f"filter {name}": call for name, call in _ALL_FILTERS.items()}
-        self._vocabulary = Vocabulary(_ALL_FILTERS, TESTS, functions.get)
+        self._vocabulary = Vocabulary(_ALL_FILTERS, TESTS, first_words, functions.get)
+        self._read: dict[str, tuple[Fault, ...]] = {}
 
     def parse(self, source: str) -> nodes.Template:
         return self._environment.parse(source)
 
-    def faults(self, source: str) -> list[Fault]:
+    def faults(self, source: str) -> tuple[Fault, ...]:
         """List what is wrong in the text of a template, by line; a syntax error hides the rest."""
+        found = self._read.get(source)
+        if found is None:
+            found = tuple(sorted(self._find_faults(source), key=lambda fault: fault.line))
+            if len(self._read) >= _MOST_REMEMBERED:
+                self._read.clear()
+            self._read[source] = found
+        return found
+
+    def _find_faults(self, source: str) -> list[Fault]:
         if len(source) > LONGEST_SOURCE:
             return [Fault(1, f"the template has {len(source):,} characters; expected at most {LONGEST_SOURCE:,}")]
         try:
             tree = self.parse(source)
             faults = find_faults(tree, self._vocabulary)
-            faults += self._unknown_templates(tree)
-            faults += self._unknown_words(source, tree) if not _is_too_deep(faults) else []
+            if any(not fault.word for fault in faults):
+                return faults
+            faults += self._unknown_templates(tree) + self._unknown_words(tree)
             if not faults:
                 _trial(source)
         except TemplateSyntaxError as error:
@@ -238,7 +268,7 @@ class TemplateReader:
             return [Fault(1, "the template is nested too deeply; take it apart with {% set %}")]
         except (ValueError, OverflowError):
             return [Fault(1, "the template holds a number that is too large")]
-        return sorted(faults, key=lambda fault: fault.line)
+        return faults
 
     def _unknown_templates(self, tree: nodes.Template) -> list[Fault]:
         return [
@@ -247,7 +277,7 @@ class TemplateReader:
             if not may_be_missing and not self._has_template(name)
         ]
 
-    def _unknown_words(self, _source: str, tree: nodes.Template) -> list[Fault]:
+    def _unknown_words(self, tree: nodes.Template) -> list[Fault]:
         """Find names that neither the event nor the template gives: mostly misspelled."""
         # Where each name is used first: the search for undeclared names does not tell.
         lines: dict[str, int] = {}
@@ -259,10 +289,6 @@ class TemplateReader:
     def _word_sentence(self, word: str) -> str:
         known = "event, payload, actor, page, space, link, rule, destination or a resource such as comment"
         return f"unknown name '{word}'; expected {known}{did_you_mean(word, self._first_words)}"
-
-
-def _is_too_deep(faults: list[Fault]) -> bool:
-    return any("nested too deeply" in fault.sentence for fault in faults)
 
 
 def _trial(source: str) -> None:

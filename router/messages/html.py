@@ -150,6 +150,8 @@ class _Converter:
         self.end_link()
         for mark in reversed(self.marks):
             self.pieces.append(mark)
+        if self.preformatted and self.mrkdwn:
+            self.pieces.append("```")
         return "".join(self.pieces)
 
     def tag(self, tag: Tag) -> None:
@@ -188,6 +190,8 @@ class _Converter:
 
     def ask(self, gap: int) -> None:
         """Ask for a separation before whatever comes next; the widest wins."""
+        if self.href:
+            self.label.append(" ")
         self.gap = max(self.gap, gap if self.lines else min(gap, _BLANK))
 
     def mark(self, mark: str, closes: bool) -> None:

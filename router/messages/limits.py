@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from router.payload import JSON
 
-LONGEST_SOURCE = 65_536
+LONGEST_SOURCE = 32_768
 """Characters in the text of one template."""
 LONGEST_TEXT = 262_144
 """Characters in a rendered message, and in any text that an expression makes."""

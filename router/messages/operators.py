@@ -127,15 +127,13 @@ def compare(bench: Bench, left: Any, relation: str, right: Any) -> bool:
 
     Nothing is greater or less than what is missing, so a thin body makes such a condition false, not an error.
     """
+    if relation in ("in", "notin"):
+        return _contains(bench, known(right), _comparable(bench, left)) is (relation == "in")
     left, right = _comparable(bench, left), _comparable(bench, right)
     if relation == "eq":
         return _equal(left, right)
     if relation == "ne":
         return not _equal(left, right)
-    if relation == "in":
-        return _contains(right, left)
-    if relation == "notin":
-        return not _contains(right, left)
     if left is None or right is None:
         return False
     if not (is_number(left) and is_number(right)) and not (isinstance(left, str) and isinstance(right, str)):
@@ -166,16 +164,22 @@ def _equal(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def _contains(container: Any, item: Any) -> bool:
+def _contains(bench: Bench, container: Any, item: Any) -> bool:
     if container is None:
         return False
     if isinstance(container, str):
-        return isinstance(item, str) and item in container
+        return isinstance(item, str) and item in bench.text(container)
     if isinstance(container, dict):
         return isinstance(item, str) and item in container
-    if isinstance(container, list | tuple):
-        return any(_equal(known(member), item) for member in container)
-    raise TemplateRefused(f"'in' needs a list, a mapping or a text, not {kind_of(container)}")
+    if not isinstance(container, list | tuple):
+        raise TemplateRefused(f"'in' needs a list, a mapping or a text, not {kind_of(container)}")
+    bench.budget.spend(len(container))
+    if isinstance(item, str):
+        alike = (member for member in container if isinstance(member, str) and len(member) == len(item))
+        return any(bench.text(member) == item for member in alike)
+    if isinstance(item, dict | list | tuple):
+        return any(_equal(_comparable(bench, member), item) for member in container)
+    return any(_equal(known(member), item) for member in container)
 
 
 def calculate(bench: Bench, sign: str, left: Any, right: Any) -> Any:
