@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Coroutine, Mapping
-from http.client import responses
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from tornado.http1connection import HTTP1Connection
-from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, RequestStartLine, ResponseStartLine
+from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, RequestStartLine
 from tornado.iostream import IOStream
 
 from router.ingress import Admission, Answer, Ingress
-from router.payload import dump_json
 
 NO_LIMIT = sys.maxsize
 
@@ -36,8 +34,8 @@ class Host(Protocol):
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
 
-    def head_of(self, answer: Answer, length: int) -> HTTPHeaders:
-        """The headers of an answer."""
+    def encode(self, answer: Answer, connection: str, *, is_head: bool) -> bytes:
+        """Write an answer as it goes over the wire."""
         ...
 
     def part(self, stream: IOStream, answer: Answer, awaited: int | None, *, is_head: bool = False) -> None:
@@ -58,6 +56,7 @@ class Exchange(HTTPMessageDelegate):
         self.listener = listener
         self.connection = connection
         self._headers: Mapping[str, str] = {}
+        self._version = ""
         self._is_head = False
         self._admission: Admission | None = None
         self._answer: Answer | None = None
@@ -75,6 +74,7 @@ class Exchange(HTTPMessageDelegate):
         line: RequestStartLine = start_line
         self.listener.head_arrived(self)
         self._headers = headers
+        self._version = line.version
         self._is_head = line.method == "HEAD"
         self._declared = _declared_length(headers)
         decision = self.listener.ingress.screen(line.method, _path(line.path), headers, self._declared, self.peer)
@@ -142,28 +142,31 @@ class Exchange(HTTPMessageDelegate):
             self._reply(self._answer)
 
     def _reply(self, answer: Answer) -> None:
-        body = dump_json(answer.body)
-        self._write(answer, self.listener.head_of(answer, len(body)), body)
+        self._write(answer, self._connection_header())
         self.connection.finish()
         self._end()
 
     def _refuse(self, answer: Answer) -> None:
         """Answer in the middle of a body; the rest of it is dropped, and the connection closed after it."""
-        body = dump_json(answer.body)
-        headers = self.listener.head_of(answer, len(body))
-        headers["Connection"] = "close"
-        self._write(answer, headers, body)
+        self._write(answer, "close")
         self._dropped = 0
         self._let_go()
+
+    def _connection_header(self) -> str:
+        """What to tell the peer about the connection, where it is not what its version of HTTP implies."""
+        asked = (self._headers.get("Connection") or "").lower()
+        if self._version == "HTTP/1.0":
+            return "Keep-Alive" if asked == "keep-alive" and not self.connection.no_keep_alive else ""
+        return "close" if asked == "close" or self.connection.no_keep_alive else ""
+
+    def _write(self, answer: Answer, connection: str) -> None:
+        # The whole head at once, and no `write_headers`: that takes longer than all our own work on a head.
+        self.connection.write(self.listener.encode(answer, connection, is_head=self._is_head))
 
     def _drop(self, size: int) -> None:
         self._dropped = (self._dropped or 0) + size
         if self._dropped > self.listener.parting_bytes:
             self.connection.finish()  # closes, since the body is not read
-
-    def _write(self, answer: Answer, headers: HTTPHeaders, body: bytes) -> None:
-        line = ResponseStartLine("HTTP/1.1", answer.status, responses[answer.status])
-        self.connection.write_headers(line, headers, None if self._is_head else body)
 
     def _let_go(self) -> None:
         self._chunks.clear()

@@ -21,7 +21,6 @@ from tornado.http1connection import HTTP1Connection
 from tornado.httpserver import HTTPServer
 from tornado.httputil import (
     HTTPConnection,
-    HTTPHeaders,
     HTTPMessageDelegate,
     HTTPServerConnectionDelegate,
     format_timestamp,
@@ -214,14 +213,23 @@ class Listener(HTTPServerConnectionDelegate):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def head_of(self, answer: Answer, length: int) -> HTTPHeaders:
-        headers = HTTPHeaders()
-        headers["Content-Type"] = "application/json"
-        headers["Content-Length"] = str(length)
-        headers["Date"] = self._date.text()
-        for name, value in answer.headers.items():
-            headers[name] = value
-        return headers
+    def encode(self, answer: Answer, connection: str, *, is_head: bool) -> bytes:
+        """
+        Write an answer as it goes over the wire.
+
+        Args:
+            connection: Value of the `Connection` header; empty for none.
+            is_head: The request's method was HEAD: say how long the body would be, and leave it out.
+        """
+        body = dump_json(answer.body)
+        further = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()])
+        if connection:
+            further += f"Connection: {connection}\r\n"
+        head = (
+            f"HTTP/1.1 {answer.status} {responses[answer.status]}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\nDate: {self._date.text()}\r\n{further}\r\n"
+        )
+        return head.encode("latin-1") if is_head else head.encode("latin-1") + body
 
     # Partings
 
@@ -234,11 +242,7 @@ class Listener(HTTPServerConnectionDelegate):
         Args:
             awaited: Bytes that the peer still wants to send; None where it did not say.
         """
-        body = dump_json(answer.body)
-        headers = self.head_of(answer, len(body))
-        headers["Connection"] = "close"
-        lines = [f"HTTP/1.1 {answer.status} {responses[answer.status]}", *map(": ".join, headers.get_all()), "", ""]
-        data = "\r\n".join(lines).encode("latin-1") + (b"" if is_head else body)
+        data = self.encode(answer, "close", is_head=is_head)
         if len(self._partings) >= self.bounds.partings:
             _write_and_close(stream, data)
         else:

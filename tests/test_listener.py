@@ -218,11 +218,22 @@ async def test_pipelined_requests_are_answered_in_order(start: Start) -> None:
 
 
 async def test_a_connection_that_the_peer_wants_closed_is_closed(start: Start) -> None:
-    """Connection: close, and HTTP/1.0."""
-    for data in (request(extra=b"Connection: close\r\n"), request().replace(b"HTTP/1.1", b"HTTP/1.0")):
-        peer = await start().connect()
-        assert (await peer.ask(data)).status == 200
+    """Connection: close, and HTTP/1.0 unless it asks for more."""
+    site = start()
+    old = b"HTTP/1.0"
+    for data, said in (
+        (request(extra=b"Connection: close\r\n"), "close"),
+        (request().replace(b"HTTP/1.1", old), None),
+        (request(extra=b"Connection: close\r\n").replace(b"HTTP/1.1", old), None),
+    ):
+        peer = await site.connect()
+        response = await peer.ask(data)
+        assert (response.status, response.headers.get("Connection")) == (200, said)
         assert await peer.is_closed()
+    peer = await site.connect()
+    for _ in range(2):
+        response = await peer.ask(request(extra=b"Connection: Keep-Alive\r\n").replace(b"HTTP/1.1", old))
+        assert (response.status, response.headers["Connection"]) == (200, "Keep-Alive")
 
 
 async def test_a_body_may_come_in_any_pieces(start: Start) -> None:
