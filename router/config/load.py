@@ -1,0 +1,249 @@
+"""From a rule file to a `Configuration`, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from router.config import destination_section, rule_section, source_section
+from router.config.destination_section import COMMON_KEYS, Types, read_destinations
+from router.config.keys import LATER, not_yet
+from router.config.lint import lint_destinations, lint_rules, lint_secrets
+from router.config.masking import masked_text
+from router.config.model import Configuration
+from router.config.nodes import Entry, Place, kind_of
+from router.config.nodes import Mapping as MapNode
+from router.config.own_templates import read_own_templates
+from router.config.problems import ConfigurationInvalid, did_you_mean, listed, named
+from router.config.reading import Reading
+from router.config.references import Outside, literal
+from router.config.rule_section import RULE_DEFAULTS, Names, ReadRule, RuleDefaults, read_rules
+from router.config.source_section import kinds_by_source, read_sources
+from router.config.syntax import position, read_yaml
+from router.config.template_checks import TemplateChecks
+from router.config.validate import Section, fit
+from router.destinations.base import Destination
+from router.messages.render import Renderer
+from router.rules.ruleset import RuleSet
+
+MAX_BYTES = 1024 * 1024
+TEMPLATES = "templates"
+
+_TOP_LEVEL = ("sources", "destinations", "rules", "defaults")
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Configuration:
+    """
+    Load a rule file, its own templates (`templates/` beside it), and the secrets that it refers to.
+
+    Args:
+        environ: What `${VAR}` is looked up in.
+
+    Raises:
+        ConfigurationInvalid: With all problems of the file, its templates and its references.
+    """
+    text = _read(path)
+    reading = Reading(str(path), text)
+    folder = path.parent / TEMPLATES
+    files, watched = read_own_templates(folder, reading)
+    outside = Outside(environ, path.parent)
+    loaded = _Loader(reading, outside, files, folder).build(path)
+    return _watching(loaded, (path, *watched, *outside.watched))
+
+
+def load_text(
+    text: str, name: str, environ: Mapping[str, str] | None = None, files: Mapping[str, str] | None = None
+) -> Configuration:
+    """
+    Load a text that is no file; `<key>_file` is not read.
+
+    Args:
+        name: What problems call it.
+        environ: None leaves references unresolved: nothing can be sent by such a configuration.
+        files: Own templates by name.
+
+    Raises:
+        ConfigurationInvalid: With all problems.
+    """
+    _check_size(len(text.encode("utf-8", "replace")), name)
+    reading = Reading(name, text)
+    return _Loader(reading, Outside(environ, None), files or {}, Path(TEMPLATES)).build(None)
+
+
+def restore(text: str, files: Mapping[str, str]) -> Configuration:
+    """
+    Compile an older rule set from the store, for its rules and messages.
+
+    No secret is looked up. Its destinations have the settings that need none, as far as they can be made; they lead
+    nowhere, since what is sent today goes where the file of today says.
+
+    Args:
+        text: As `Configuration.text` gave it.
+
+    Raises:
+        ConfigurationInvalid: This version cannot read it.
+    """
+    reading = Reading("an older rule set", text, lenient=True)
+    return _Loader(reading, Outside(None, None), files, Path(TEMPLATES)).build(None)
+
+
+def rule_file_hash(text: str, files: Mapping[str, str]) -> str:
+    """Name a rule set: SHA-256 over the rule file and its own templates, in their order, each with its length."""
+    digest = hashlib.sha256(b"spaces-router rule set 1\n")
+    for part in (text, *(part for name in sorted(files) for part in (name, files[name]))):
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(f"{len(encoded)}\n".encode())
+        digest.update(encoded)
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise _refused(path, "there is no such file; name the rule file, or copy rules.example.yaml here") from None
+    except IsADirectoryError:
+        raise _refused(path, "this is a folder; expected a rule file, such as rules.yaml in it") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its name is not valid"
+        raise _refused(path, f"the file cannot be read: {reason}") from None
+    _check_size(len(content), str(path))
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8-sig", "replace")
+        line, column = position(before, len(before))
+        reading = Reading(str(path), content.decode("utf-8", "replace"))
+        reading.error(Place(line, column), "the file is not UTF-8 text here; save it as UTF-8")
+        raise ConfigurationInvalid(reading.problems()) from None
+
+
+def _check_size(size: int, name: str) -> None:
+    if size > MAX_BYTES:
+        raise _refused(name, "the file is larger than 1 MiB; split it, or move texts into templates")
+
+
+def _refused(name: Path | str, message: str) -> ConfigurationInvalid:
+    reading = Reading(str(name), "")
+    reading.error(Place(1, 1), message)
+    return ConfigurationInvalid(reading.problems())
+
+
+def _watching(loaded: Configuration, watched: tuple[Path, ...]) -> Configuration:
+    return replace(loaded, watched=tuple(dict.fromkeys(watched)))
+
+
+class _Loader:
+    """One pass over one text, from its tree to the compiled rule set."""
+
+    def __init__(self, reading: Reading, outside: Outside, files: Mapping[str, str], folder: Path) -> None:
+        self._reading = reading
+        self._outside = outside
+        self._files = files
+        self._folder = folder
+
+    def build(self, path: Path | None) -> Configuration:
+        top = self._top_level()
+        defaults = self._defaults(top.entries.get("defaults"))
+        sources = read_sources(top.entries.get("sources"), self._reading, self._outside)
+        types = read_destinations(
+            top.entries.get("destinations"), defaults.get("destinations"), self._reading, self._outside
+        )
+        names = Names(kinds_by_source(top.entries.get("sources")), types.by_name)
+        rules = read_rules(top.entries.get("rules"), defaults.get("rules"), names, self._reading)
+        renderer = Renderer(self._files)
+        if not self._reading.lenient:
+            self._check(top, types, rules, renderer)
+        problems = self._reading.problems()
+        if self._reading.has_errors and not (self._reading.lenient and all(read.rule for read in rules)):
+            raise ConfigurationInvalid(problems)
+        return Configuration(
+            path=path,
+            hash=rule_file_hash(self._reading.text, self._files),
+            text=masked_text(self._reading.text, top),
+            files=dict(self._files),
+            sources=sources,
+            destinations=types.built,
+            rules=RuleSet([read.rule for read in rules if read.rule is not None]),
+            specs={read.name: read.spec for read in rules},
+            retries={read.name: read.retry for read in rules if read.retry is not None},
+            renderer=renderer,
+            warnings=problems if not self._reading.lenient else (),
+        )
+
+    def _top_level(self) -> MapNode:
+        """Read the tree and check its keys."""
+        tree, troubles = read_yaml(self._reading.text)
+        self._reading.tree = tree
+        for trouble in troubles:
+            self._reading.error(trouble.place, trouble.message)
+        if not isinstance(tree, MapNode):
+            if tree is not None:
+                self._reading.error(Place(1, 1), f"the file is {kind_of(tree)}; {_WHOLE}")
+            raise ConfigurationInvalid(self._reading.problems())
+        for key, entry in tree.entries.items():
+            if key in LATER["file"]:
+                self._reading.error(entry, not_yet(key))
+            elif key not in _TOP_LEVEL and key != "<<" and key:
+                guess = did_you_mean(key, _TOP_LEVEL)
+                self._reading.error(entry, f"unknown key {named(key)}; expected one of: {listed(_TOP_LEVEL)}{guess}")
+        self._miss(tree)
+        return tree
+
+    def _miss(self, tree: MapNode) -> None:
+        examples = (source_section.EXAMPLE, destination_section.EXAMPLE, rule_section.EXAMPLE)
+        for key, example in zip(_TOP_LEVEL, examples, strict=False):
+            if key not in tree.entries:
+                self._reading.error(Place(1, 1), f"the file has no {key}; expected at least one, such as {example}")
+
+    def _defaults(self, entry: Entry | None) -> dict[str, MapNode]:
+        """Read what stands beneath all destinations and all rules."""
+        if entry is None:
+            return {}
+        if not isinstance(entry.value, MapNode):
+            self._reading.error(entry, f"defaults is {kind_of(entry.value)}; expected destinations or rules in it")
+            return {}
+        found = {}
+        sections: dict[str, tuple[type[BaseModel], tuple[str, ...]]] = {
+            "destinations": (Destination, COMMON_KEYS),
+            "rules": (RuleDefaults, RULE_DEFAULTS),
+        }
+        for key, each in entry.value.entries.items():
+            if key in LATER["defaults"]:
+                self._reading.error(each, f"defaults: {not_yet(key)}")
+            elif key not in sections:
+                guess = did_you_mean(key, sections)
+                self._reading.error(each, f"unknown key {named(key)}; expected one of: {listed(sections)}{guess}")
+            elif not isinstance(each.value, MapNode):
+                expected = f"expected keys that all {key} share: {listed(sections[key][1])}"
+                self._reading.error(each, f"defaults.{key} is {kind_of(each.value)}; {expected}")
+            else:
+                node = literal(each.value, self._reading)
+                assert isinstance(node, MapNode)  # noqa: S101 - a map stays one
+                later = LATER["destination" if key == "destinations" else "rule"]
+                section = Section(f"defaults.{key}", later, public=key == "rules")
+                fit(sections[key][0], node, each, section, self._reading)
+                found[key] = node
+        return found
+
+    def _check(self, top: MapNode, types: Types, rules: list[ReadRule], renderer: Renderer) -> None:
+        """What needs the parts together: templates per type of destination, and the warnings."""
+        templates = TemplateChecks(renderer, self._files, self._folder, self._reading)
+        templates.own_files()
+        for name, destination in types.built.items():
+            templates.destination(destination, types.nodes[name])
+        for rule in rules:
+            templates.rule(rule, types)
+        lint_rules(rules, self._reading)
+        lint_secrets(top, self._reading)
+        destinations = top.entries.get("destinations")
+        if destinations is not None and isinstance(destinations.value, MapNode):
+            lint_destinations(types, rules, destinations.value, self._reading)
+
+
+_WHOLE = "expected a map with the keys sources, destinations and rules"

@@ -1,0 +1,68 @@
+"""One loaded rule file: everything that judging, rendering and sending need, immutable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from router.config.problems import Problem
+from router.destinations.base import Destination
+from router.fields import Model
+from router.messages.render import MessageSpec, Renderer
+from router.rules.ruleset import RuleSet
+from router.secret import Secret
+from router.sources import SourceKind
+
+
+class Source(Model):
+    """
+    A configured sender of webhooks.
+
+    Attributes:
+        tokens: Any of these may have signed; empty where it is unsigned, or an older rule set's.
+        unsigned: Its requests are taken without a signature.
+        site: Host name that links lead to, or None.
+    """
+
+    name: str
+    kind: SourceKind
+    tokens: tuple[Secret, ...] = ()
+    unsigned: bool = False
+    site: str | None = None
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """
+    One rule set.
+
+    Attributes:
+        path: Of the rule file; None where its text came from elsewhere.
+        hash: SHA-256 over the rule file and its own templates, 64 hex digits; people are shown the first 16.
+        text: The rule file, secrets that stand in it replaced by `"***"`; references stay references.
+        files: Own templates by name, such as `slack/page.j2`.
+        specs: What each rule says about its message, by rule name.
+        retries: Schedules of the rules that set their own.
+        warnings: By position.
+        watched: Files and folders whose change calls for a reload.
+    """
+
+    path: Path | None
+    hash: str
+    text: str
+    files: Mapping[str, str]
+    sources: Mapping[str, Source]
+    destinations: Mapping[str, Destination]
+    rules: RuleSet
+    specs: Mapping[str, MessageSpec]
+    retries: Mapping[str, tuple[timedelta, ...]]
+    renderer: Renderer
+    warnings: tuple[Problem, ...] = ()
+    watched: tuple[Path, ...] = field(default=())
+
+    def secrets(self) -> list[str]:
+        """List the texts that must never be shown."""
+        tokens = [token.reveal() for source in self.sources.values() for token in source.tokens]
+        return [*tokens, *(text for destination in self.destinations.values() for text in destination.secrets())]

@@ -1,0 +1,123 @@
+"""The section `sources`: who sends, and how it is known to be them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, get_args
+
+from router.config.keys import LATER, SOURCE_NAME
+from router.config.model import Source
+from router.config.nodes import Entry, Mapping, Node, Scalar
+from router.config.nodes import Sequence as ListNode
+from router.config.problems import did_you_mean, listed, named
+from router.config.reading import Reading
+from router.config.references import Outside, expand, read_files
+from router.config.validate import Section, fit
+from router.fields import Model, TextOrTexts
+from router.secret import Secret
+from router.sources import DEFAULT_KIND, KINDS
+
+_HOST = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::\d{1,5})?"
+)
+_HOW_TO_SIGN = "give the token that Spaces shows beside its webhook, such as token: ${SPACES_TOKEN}"
+
+_ONE_OR_MANY = get_args(TextOrTexts)[1]
+
+EXAMPLE = 'sources: {spaces: {token: "${SPACES_TOKEN}"}}'
+
+
+class SourceKeys(Model):
+    """What the rule file says about one source."""
+
+    kind: str = DEFAULT_KIND.name
+    token: Annotated[tuple[Secret, ...], _ONE_OR_MANY] | None = None
+    unsigned: bool = False
+    site: str | None = None
+
+
+def read_sources(entry: Entry | None, reading: Reading, outside: Outside) -> dict[str, Source]:
+    """Read all sources; those with problems are left out, and the problems noted."""
+    if entry is None:
+        return {}
+    if not isinstance(entry.value, Mapping) or not entry.value.entries:
+        reading.error(entry, f"sources holds no source; expected at least one, such as {EXAMPLE}")
+        return {}
+    found = {name: _source(each, reading, outside) for name, each in entry.value.entries.items()}
+    return {name: source for name, source in found.items() if source is not None}
+
+
+def kinds_by_source(entry: Entry | None) -> dict[str, str | None]:
+    """The kind of each source, also of those with problems; None where it is not one that is known."""
+    sources = entry.value.entries if entry is not None and isinstance(entry.value, Mapping) else {}
+    return {name: _kind_name(each.value) for name, each in sources.items()}
+
+
+def _kind_name(node: Node) -> str | None:
+    if not isinstance(node, Mapping) or "kind" not in node.entries:
+        return DEFAULT_KIND.name
+    kind = node.entries["kind"].value
+    return kind.text if isinstance(kind, Scalar) and kind.text in KINDS else None
+
+
+def _source(entry: Entry, reading: Reading, outside: Outside) -> Source | None:
+    name, node = entry.key, entry.value
+    if not SOURCE_NAME.fullmatch(name):
+        guess = re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")
+        hint = f" (did you mean '{guess}'?)" if guess and SOURCE_NAME.fullmatch(guess) else ""
+        reading.error(
+            entry, f"source name {named(name)} becomes a path; expected lower-case letters, digits and -{hint}"
+        )
+    if not isinstance(node, Mapping):
+        reading.error(entry, f"source {named(name)} has no keys; {_HOW_TO_SIGN}, or say unsigned: true")
+        return None
+    expanded = expand(node, reading, outside)
+    assert isinstance(expanded, Mapping)  # noqa: S101 - a map stays one
+    resolved = read_files(expanded, SourceKeys, reading, outside)
+    section = Section(f"source {named(name)}", LATER["source"])
+    keys = fit(SourceKeys, resolved, entry, section, reading)
+    if keys is None:
+        return None
+    if not reading.lenient:
+        _check_tokens(keys, resolved, entry, reading)
+    kind = KINDS.get(keys.kind)
+    if kind is None:
+        hint = f"expected one of: {listed(KINDS)}{did_you_mean(keys.kind, KINDS)}"
+        reading.error(resolved.entries["kind"].value, f"unknown source kind {named(keys.kind)}; {hint}")
+        return None
+    _check_site(keys.site, resolved, reading)
+    return Source(name=name, kind=kind, tokens=keys.token or (), unsigned=keys.unsigned, site=keys.site or None)
+
+
+def _check_tokens(keys: SourceKeys, node: Mapping, entry: Entry, reading: Reading) -> None:
+    token = node.entries.get("token")
+    if keys.unsigned and token is not None:
+        reading.error(node.entries["unsigned"], "token and unsigned: true exclude each other; remove one of them")
+    if token is None:
+        if not keys.unsigned:
+            reading.error(
+                entry, f"source {named(entry.key)} has no token; {_HOW_TO_SIGN}, or say unsigned: true to take anything"
+            )
+        return
+    if isinstance(token.value, ListNode) and not token.value.items:
+        reading.error(token.value, f"the list of tokens is empty; {_HOW_TO_SIGN}")
+    if isinstance(token.value, Scalar) and token.value.value is None:
+        reading.error(token, f"token is empty; {_HOW_TO_SIGN}")
+    for node_of_token in token.value.items if isinstance(token.value, ListNode) else [token.value]:
+        if isinstance(node_of_token, Scalar) and not str(node_of_token.value).strip():
+            why = ": the variable that it refers to is empty" if node_of_token.outside else ""
+            reading.error(node_of_token, f"token is set but empty{why}; anybody could sign with it; {_HOW_TO_SIGN}")
+
+
+def _check_site(site: str | None, node: Mapping, reading: Reading) -> None:
+    if site is None or "site" not in node.entries:
+        return
+    value = node.entries["site"].value
+    shown = "the site" if isinstance(value, Scalar) and value.outside else f"site {named(site)}"
+    bare = re.sub(r"^[a-z]+://", "", site.strip(), flags=re.IGNORECASE).split("/")[0]
+    if bare != site and _HOST.fullmatch(bare):
+        what = "a scheme" if "://" in site else "a path" if "/" in site else "white space"
+        hint = "" if shown == "the site" else f" (did you mean '{bare}'?)"
+        reading.error(value, f"{shown} has {what}; expected a host name alone, such as acme.teamwork.com{hint}")
+    elif not _HOST.fullmatch(site) and not reading.lenient:
+        reading.error(value, f"{shown} is no host name; expected one such as acme.teamwork.com")

@@ -1,0 +1,143 @@
+"""What is wrong with a text that is no YAML, in words for somebody who writes YAML once a year."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from router.config.nodes import (
+    BRACES,
+    LINE_BREAK,
+    REFERENCE_IN_BRACES,
+    Node,
+    Place,
+    SyntaxTrouble,
+    read_tree,
+    tag_trouble,
+)
+from router.config.problems import named
+
+_NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TAB_INDENT = re.compile(r" *\t")
+_ALIAS = re.compile(r"\*[^\s,\]}]*")
+_TAG = re.compile(r"![^\s,\]}]*")
+
+
+def read_yaml(text: str) -> tuple[Node | None, list[SyntaxTrouble]]:
+    """Read a text as one YAML document; the tree is None where it cannot be read to the end."""
+    try:
+        _refuse_control_characters(text)
+        return read_tree(text)
+    except SyntaxTrouble as trouble:
+        return None, [trouble]
+    except yaml.MarkedYAMLError as error:
+        return None, [_in_our_words(error, text)]
+
+
+def _refuse_control_characters(text: str) -> None:
+    found = _NOT_YAML.search(text)
+    if found is None:
+        return
+    line, column = position(text, found.start())
+    character = f"U+{ord(found[0]):04X}"
+    raise SyntaxTrouble(
+        Place(line, column),
+        f"the character {character} is not allowed in YAML; remove it, or save the file as UTF-8 text",
+    )
+
+
+def position(text: str, index: int) -> tuple[int, int]:
+    """Line and column, from 1, of an offset into a text."""
+    line, begin = 1, 0
+    for found in LINE_BREAK.finditer(text, 0, index):
+        line, begin = line + 1, found.end()
+    return line, index - begin + 1
+
+
+def _in_our_words(error: yaml.MarkedYAMLError, text: str) -> SyntaxTrouble:
+    mark = error.problem_mark or error.context_mark
+    if mark is None:
+        return SyntaxTrouble(Place(1, 1), f"this is not YAML: {error.problem}")
+    index = min(mark.index, len(text))
+    place = Place(*position(text, index))
+    context, problem = str(error.context or ""), str(error.problem or "")
+    found = _at_start(error, text) or _by_surroundings(text, index, place)
+    if found is not None:
+        return found
+    return SyntaxTrouble(place, _sentence(context, problem, text, index, error))
+
+
+def _at_start(error: yaml.MarkedYAMLError, text: str) -> SyntaxTrouble | None:
+    """Aliases and tags: the trouble is where they begin, not where the parser gave up."""
+    mark = error.context_mark or error.problem_mark
+    if mark is None or mark.index >= len(text):
+        return None
+    place = Place(*position(text, mark.index))
+    if alias := _ALIAS.match(text, mark.index):
+        place = Place(place.line, place.column, len(alias[0]))
+        return SyntaxTrouble(
+            place,
+            f"{named(alias[0])} is read as a YAML alias because it begins with *; if it is a pattern, put it in quotes:"
+            f' "{named(alias[0])[1:-1]}"',
+        )
+    if tag := _TAG.match(text, mark.index):
+        return SyntaxTrouble(Place(place.line, place.column, len(tag[0])), tag_trouble(tag[0]))
+    return None
+
+
+def _by_surroundings(text: str, index: int, place: Place) -> SyntaxTrouble | None:
+    line_start = index - (place.column - 1)
+    line = LINE_BREAK.split(text[line_start:], maxsplit=1)[0]
+    if tab := _TAB_INDENT.match(line):
+        return SyntaxTrouble(Place(place.line, tab.end()), "a tab stands in the indentation; YAML wants spaces there")
+    if text[max(0, index - 1) : index + 1] == "${":
+        return SyntaxTrouble(Place(place.line, max(1, place.column - 1), 2), REFERENCE_IN_BRACES)
+    before = line[: place.column - 1]
+    if (braces := re.search(r"(?:^|[:,\[-]\s+|\[)(\{\{)", before)) is not None:
+        return SyntaxTrouble(Place(place.line, braces.start(1) + 1, 2), BRACES)
+    if text[index : index + 1] == "!":
+        return SyntaxTrouble(place, tag_trouble("!"))
+    return None
+
+
+def _sentence(context: str, problem: str, text: str, index: int, error: yaml.MarkedYAMLError) -> str:
+    character = text[index : index + 1]
+    opened = f" at line {error.context_mark.line + 1}" if error.context_mark is not None else ""
+    if "mapping values are not allowed" in problem:
+        return (
+            "a ':' is not expected here; put a text that holds ': ' in quotes, and check that the keys of this map"
+            " begin in the same column"
+        )
+    if "sequence entries are not allowed" in problem:
+        return "a '-' is not expected here; begin each entry of a list on a line of its own, below its key"
+    if "cannot start any token" in problem:
+        return f"a value cannot begin with {named(character)}; put it in quotes"
+    if "unexpected end of stream" in problem:
+        return f"the quote that opens{opened} is never closed; end the text with the same quote"
+    if "unknown escape" in problem or "escape" in problem:
+        return "a \\ in double quotes begins an escape, and this is none; use single quotes, or write \\\\"
+    if "flow mapping" in context or "flow sequence" in context:
+        end = "}" if "mapping" in context else "]"
+        return f"the {'{' if end == '}' else '['} that opens{opened} needs a ',' or '{end}' here"
+    if "block mapping" in context or "block collection" in context:
+        return _indentation(context, text, index, opened)
+    if "simple key" in context or "could not find expected ':'" in problem:
+        return f"the line{opened} has no ':' behind its key; expected 'key: value'"
+    if "block scalar" in context:
+        return "only an indentation number, + or - can stand behind | or >; the text begins on the next line"
+    if "directive" in context or "YAML document" in problem or "directive" in problem:
+        return "this is a YAML directive that is not read here; remove the line"
+    if "<document start>" in problem or "document start" in problem:
+        return "this does not belong to what stands above; check that the keys of the file begin in the first column"
+    return f"this cannot be read as YAML: {problem}"
+
+
+def _indentation(context: str, text: str, index: int, opened: str) -> str:
+    line, column = position(text, index)
+    before = LINE_BREAK.split(text)[line - 1][: column - 1]
+    if before.rstrip().endswith(("'", '"')):
+        return "something stands behind the closing quote; put the whole value in quotes, or remove it"
+    what = "list" if "collection" in context else "map"
+    expected = "an entry that begins with '- '" if what == "list" else "a 'key: value'"
+    return f"this does not fit the {what} that begins{opened}; expected {expected} in the same column as the others"

@@ -1,0 +1,119 @@
+"""The templates of a rule file: what is wrong in them, told at the place in the file where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from router.config.destination_section import Types
+from router.config.lint import destinations_of
+from router.config.nodes import LINE_BREAK, Node, Place, Scalar
+from router.config.nodes import Mapping as MapNode
+from router.config.nodes import Sequence as ListNode
+from router.config.places import locate
+from router.config.problems import listed, named
+from router.config.reading import Reading
+from router.config.rule_section import ReadRule
+from router.destinations.address import WebAddress
+from router.destinations.base import Destination
+from router.events import Markup
+from router.messages.render import MessageSpec, Renderer, Style, TemplateProblem
+
+_ANY_STYLE = Style(Markup.TEXT, "text", forwards_as_is=True)
+
+
+class TemplateChecks:
+    """
+    Checks templates and notes what is wrong.
+
+    Args:
+        folder: Of the own templates; their names in problems begin with it.
+    """
+
+    def __init__(self, renderer: Renderer, files: Mapping[str, str], folder: Path, reading: Reading) -> None:
+        self._renderer = renderer
+        self._files = files
+        self._folder = folder
+        self._reading = reading
+
+    def own_files(self) -> None:
+        """Check all own template files, used or not."""
+        for problem in self._renderer.own_problems():
+            self._note(problem, MapNode(Place(1, 1)))
+
+    def rule(self, rule: ReadRule, types: Types) -> None:
+        """Check the templates of a rule for each type of destination that it reaches."""
+        names = destinations_of(rule.to) if rule.to is not None else ()
+        for style in dict.fromkeys(_styles(names, types)) or (_ANY_STYLE,):
+            self._note_all(self._renderer.problems(rule.spec, style), rule.node)
+        self._somebody_takes(rule, [kind for name in names if (kind := types.by_name.get(name)) is not None])
+
+    def destination(self, destination: Destination, node: MapNode) -> None:
+        """Check the templates that a destination has in its own settings."""
+        own = destination.own_message
+        spec = MessageSpec(
+            message=own.get("message"), template=own.get("template"), body=own.get("body"), has_body="body" in own
+        )
+        self._note_all(self._renderer.problems(spec, _style(destination)), node)
+        url = getattr(destination, "url", None)
+        if isinstance(url, WebAddress) and url.has_template:
+            self._note_all(self._renderer.text_problems(url.text, ("url",)), node)
+
+    def _somebody_takes(self, rule: ReadRule, types: Sequence[type[Destination]]) -> None:
+        """Note `body` and `blocks` where the rule reaches no destination that takes them: they would be ignored."""
+        takers = {
+            "body": [kind for kind in types if "body" in kind.model_fields],
+            "blocks": [kind for kind in types if kind.markup is Markup.SLACK],
+        }
+        for key, able in takers.items():
+            if types and not able and key in rule.node.entries:
+                reached = listed(sorted({kind.type_name for kind in types}))
+                wanted = "http" if key == "body" else "slack"
+                self._reading.error(
+                    rule.node.entries[key],
+                    f"{key} is for {wanted} destinations, and this rule reaches none (only: {reached});"
+                    " use message or template",
+                )
+
+    def _note_all(self, problems: Iterable[TemplateProblem], node: MapNode) -> None:
+        for problem in problems:
+            self._note(problem, node)
+
+    def _note(self, problem: TemplateProblem, node: MapNode) -> None:
+        if problem.template is not None:
+            lines = LINE_BREAK.split(self._files.get(problem.template, ""))
+            line = lines[problem.line - 1] if 0 < problem.line <= len(lines) else None
+            place = Place(max(1, problem.line), problem.column or 1)
+            self._reading.error(place, problem.sentence, file=str(self._folder / problem.template), line=line)
+            return
+        found = _follow(node, problem.path)
+        if isinstance(found, Scalar):
+            place = locate(found, self._reading.text, problem.line, problem.column)
+            self._reading.error(place, problem.sentence)
+        else:
+            self._reading.error(found, f"{named(problem.path[0])[1:-1]}: {problem.sentence}")
+
+
+def _styles(names: Iterable[str], types: Types) -> Iterable[Style]:
+    for name in names:
+        kind = types.by_name.get(name)
+        if name in types.built:
+            yield _style(types.built[name])
+        elif kind is not None:
+            yield Style(kind.markup, kind.template_folder, forwards_as_is=True)
+
+
+def _style(destination: Destination) -> Style:
+    return Style(destination.markup, destination.template_folder, destination.forwards_as_is)
+
+
+def _follow(node: Node, path: Iterable[str | int]) -> Node:
+    """Walk to a text; a step that leads nowhere (a key that is a template itself) stays at its map."""
+    for step in path:
+        if isinstance(node, MapNode) and str(step) in node.entries:
+            node = node.entries[str(step)].value
+        elif isinstance(node, ListNode) and isinstance(step, int) and 0 <= step < len(node.items):
+            node = node.items[step]
+        else:
+            break
+    return node
