@@ -28,13 +28,13 @@ from router.signature import is_well_formed, verify
 from router.sources import hops, is_event_name, kept_headers, upstream_id
 from router.store.base import Store
 
-__all__ = ["Admission", "Answer", "Counts", "Ingress", "Lanes", "Limits"]
+__all__ = ["RETRY_AFTER", "Admission", "Answer", "Counts", "Ingress", "Lanes", "Limits"]
 
 log = logging.getLogger("router.ingress")
 
 HOOKS = "/hooks/"
 HEALTH = "/healthz"
-RETRY_AFTER_SECONDS = 60
+RETRY_AFTER = {"Retry-After": "60"}
 REMOVED = "destination removed"
 
 
@@ -140,7 +140,8 @@ class Ingress:
         self, method: str, path: str, headers: Mapping[str, str], content_length: int | None, peer: str
     ) -> Answer | Admission:
         if path == HEALTH:
-            return _health(method)
+            wrong = _error(405, "method_not_allowed", "health is asked for with GET", {"Allow": "GET, HEAD"})
+            return Answer(200, {"status": "ok"}) if method in ("GET", "HEAD") else wrong
         source = self._configuration().sources.get(path[len(HOOKS) :]) if path.startswith(HOOKS) else None
         if source is None:
             self.counts.not_found += 1
@@ -150,14 +151,14 @@ class Ingress:
             self.counts.other += 1
             self._refusals.note("request.wrong_method", source.name, {"method": shown(method), "peer": peer})
             return _error(405, "method_not_allowed", "deliveries are sent with POST", {"Allow": "POST"})
-        if content_length is not None and content_length > self._limits.max_body_bytes:
+        if (content_length or 0) > self._limits.max_body_bytes:
             return self.too_large(source, peer)
         if not source.unsigned and not is_well_formed(headers.get(source.kind.signature_header)):
             return self._unauthorized(source, headers, peer)
         if (passed := hops(headers)) > self._limits.hops:
             self.counts.other += 1
             self._refusals.note("request.loop", source.name, {"hops": passed, "peer": peer})
-            return _error(400, "too_many_hops", f"this event has passed more than {self._limits.hops} routers: a loop")
+            return _error(400, "too_many_hops", f"it has passed {passed} routers: it goes round in a loop")
         if (trouble := self._trouble()) is not None:
             return self._unavailable(*trouble, source.name, peer)
         return Admission(source, self._limits.max_body_bytes)
@@ -340,7 +341,7 @@ class Ingress:
     def _unavailable(self, code: str, sentence: str, source: str, peer: str) -> Answer:
         self.counts.unavailable += 1
         self._refusals.note("request.unavailable", source, {"reason": sentence, "peer": peer})
-        return _error(503, code, sentence, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+        return _error(503, code, sentence, RETRY_AFTER)
 
     # The log
 
@@ -352,10 +353,10 @@ class Ingress:
             log.warning("event.accepted", extra=facts | {"repeated_body": True})
         else:
             log.info("event.accepted", extra=facts)
-        for delivery in deliveries:
-            if delivery.state is DeliveryState.DEAD:
-                dead = {"delivery_id": str(delivery.id), "destination": delivery.destination, "reason": delivery.reason}
-                log.error("delivery.dead", extra={"event_id": str(event.id), "rule": delivery.rule} | dead)
+        for dead in deliveries:
+            if dead.state is DeliveryState.DEAD:
+                said = {"delivery_id": str(dead.id), "destination": dead.destination, "reason": dead.reason}
+                log.error("delivery.dead", extra={"event_id": str(event.id), "rule": dead.rule} | said)
 
     def _log_repeat(self, event: Event, stored_id: int, peer: str) -> None:
         self.counts.repeats += 1
@@ -379,12 +380,6 @@ class _BadEventName(Exception):
         expected = "expected dotted words such as page.updated, of 200 characters at most"
         found = f"the header {header} is {shown(name)!r}" if name else f"the header {header} is missing"
         super().__init__(f"{found}; {expected}")
-
-
-def _health(method: str) -> Answer:
-    if method in ("GET", "HEAD"):
-        return Answer(200, {"status": "ok"})
-    return _error(405, "method_not_allowed", "health is asked for with GET", {"Allow": "GET, HEAD"})
 
 
 def _error(status: int, code: str, sentence: str, headers: Mapping[str, str] | None = None) -> Answer:

@@ -30,7 +30,7 @@ from tornado.iostream import IOStream, StreamClosedError
 from router.clock import Clock
 from router.deadlines import Deadlines
 from router.exchange import NO_LIMIT, Exchange
-from router.ingress import Answer, Ingress
+from router.ingress import RETRY_AFTER, Answer, Ingress
 from router.payload import dump_json
 from router.sockets import listen_on
 
@@ -41,7 +41,7 @@ _LAST_SECONDS = 2.0
 _TOO_MANY_CONNECTIONS = Answer(
     503,
     {"error": "too_many_connections", "message": "too many connections are open already"},
-    {"Retry-After": "60"},
+    RETRY_AFTER,
 )
 
 
