@@ -184,15 +184,15 @@ async def test_verdicts_are_those_of_the_rules_of_that_time(router: RunningRoute
     assert told["ruleset"] != router.app.rulesets.current.hash
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"null", b"[]", b'"text"', b"1" + 40 * b"0", b"\xef\xbb\xbf{}", b'{"a":"\\ud800"}', '{"ü":"\u2028"}'.encode()],
-)  # fmt: skip
-async def test_every_body_that_is_stored_can_be_shown(router: RunningRouter, body: bytes) -> None:
+BODIES = [b"null", b"[]", b'"text"', b"1" + 40 * b"0", b"\xef\xbb\xbf{}", b'{"a":"\\ud800"}', '{"ü":"\u2028"}'.encode()]
+
+
+async def test_every_body_that_is_stored_can_be_shown(router: RunningRouter) -> None:
     """Whatever JSON a sender signed, its event can be looked at."""
-    number = await router.accept("space.imported", body)
-    told = await router.get(f"events/{number}")
-    assert told["body"] == body.decode()
+    for body in BODIES:
+        number = await router.accept("space.imported", body)
+        told = await router.get(f"events/{number}")
+        assert told["body"] == body.decode()
 
 
 async def test_a_deeply_nested_body_is_shown_as_text(router: RunningRouter) -> None:
@@ -384,23 +384,3 @@ async def test_a_replay_that_cannot_work_is_refused(tmp_path: Path) -> None:
         assert (status, told["error"]) == (409, "not_final")
         assert "is retrying" in told["message"]
         assert len(await router.deliveries()) == 2
-
-
-@pytest.mark.parametrize(
-    ("body", "sentence"),
-    [
-        (b"{", "not JSON"),
-        (b"[]", "no object"),
-        (b'"ops"', "no object"),
-        (b'{"too": "ops"}', "did you mean 'to'?"),
-        (b'{"to": 7}', "to is not a text"),
-        (b'{"to": ""}', "to is not a text"),
-        (b"\xff", "not UTF-8"),
-        (b"to=ops", "not JSON"),
-    ],
-)
-async def test_a_body_that_says_nothing_useful_is_400(router: RunningRouter, body: bytes, sentence: str) -> None:
-    """The body of a replay is a JSON object or nothing; anything else is told apart."""
-    status, told = await ask(router, "/api/v1/deliveries/1/replay", "POST", content=body)
-    assert (status, told["error"]) == (400, "bad_request")
-    assert sentence in told["message"]

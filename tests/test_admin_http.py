@@ -96,40 +96,40 @@ async def test_what_was_answered_400_can_be_seen(router: RunningRouter) -> None:
 # Wrong requests
 
 
-@pytest.mark.parametrize(
-    ("query", "sentence"),
-    [
-        ("limit=0", "limit is '0'; expected a whole number from 1 to 500"),
-        ("limit=501", "limit is '501'"),
-        ("limit=ten", "limit is 'ten'"),
-        ("limit=-1", "limit is '-1'"),
-        ("limit=" + "9" * 400, "limit is '999"),
-        ("limit=٥", "limit is '٥'"),
-        ("since=yesterday", "since is 'yesterday'; expected a time with its offset, such as 2026-03-02T09:15:00Z"),
-        ("since=2026-03-02T09:15:00", "since is '2026-03-02T09:15:00'"),
-        ("since=2026-02-30T09:15:00Z", "since is"),
-        ("since=0001-01-01T00:00:00%2B10:00", "since is"),
-        ("since=9999-12-31T23:59:59-10:00", "since is"),
-        ("since=2026-03-02", "since is '2026-03-02'"),
-        ("cursor=12", "cursor is '12'; expected the text of 'next'"),
-        ("cursor=ZXZlbnRzOjEy", "cursor is"),  # one of the list of events
-        ("cursor=é", "cursor is 'é'"),
-        ("state=deaf", "state is 'deaf'; expected one of: held, pending"),
-        ("state=deaf", "(did you mean 'dead'?)"),
-        ("event=abc", "event is 'abc'; expected the id of an event"),
-        ("event=99999999999999999999", "event is"),
-        ("dest=ops", "unknown query parameter 'dest'; expected one of: state, destination"),
-        ("destinaton=ops", "(did you mean 'destination'?)"),
-        ("state=dead&state=held", "state is given twice"),
-        ("rule=%ff", "the query cannot be read"),
-        ("%0a%1b[31m=1", r"unknown query parameter '\n\x1b[31m'"),
-    ],
-)
-async def test_a_query_with_a_mistake_is_400(router: RunningRouter, query: str, sentence: str) -> None:
+WRONG_QUERIES = [
+    ("limit=0", "limit is '0'; expected a whole number from 1 to 500"),
+    ("limit=501", "limit is '501'"),
+    ("limit=ten", "limit is 'ten'"),
+    ("limit=-1", "limit is '-1'"),
+    ("limit=" + "9" * 400, "limit is '999"),
+    ("limit=٥", "limit is '٥'"),
+    ("since=yesterday", "since is 'yesterday'; expected a time with its offset, such as 2026-03-02T09:15:00Z"),
+    ("since=2026-03-02T09:15:00", "since is '2026-03-02T09:15:00'"),
+    ("since=2026-02-30T09:15:00Z", "since is"),
+    ("since=0001-01-01T00:00:00%2B10:00", "since is"),
+    ("since=9999-12-31T23:59:59-10:00", "since is"),
+    ("since=2026-03-02", "since is '2026-03-02'"),
+    ("cursor=12", "cursor is '12'; expected the text of 'next'"),
+    ("cursor=ZXZlbnRzOjEy", "cursor is"),  # one of the list of events
+    ("cursor=é", "cursor is 'é'"),
+    ("state=deaf", "state is 'deaf'; expected one of: held, pending"),
+    ("state=deaf", "(did you mean 'dead'?)"),
+    ("event=abc", "event is 'abc'; expected the id of an event"),
+    ("event=99999999999999999999", "event is"),
+    ("dest=ops", "unknown query parameter 'dest'; expected one of: state, destination"),
+    ("destinaton=ops", "(did you mean 'destination'?)"),
+    ("state=dead&state=held", "state is given twice"),
+    ("rule=%ff", "the query cannot be read"),
+    ("%0a%1b[31m=1", r"unknown query parameter '\n\x1b[31m'"),
+]
+
+
+async def test_a_query_with_a_mistake_is_400(router: RunningRouter) -> None:
     """A query that cannot be meant is not guessed at: the answer names the parameter and what is expected."""
-    status, told = await ask(router, f"/api/v1/deliveries?{query}")
-    assert (status, told["error"]) == (400, "bad_request")
-    assert sentence in told["message"]
+    for query, sentence in WRONG_QUERIES:
+        status, told = await ask(router, f"/api/v1/deliveries?{query}")
+        assert (status, told["error"]) == (400, "bad_request"), query
+        assert sentence in told["message"], query
 
 
 async def test_unknown_parameters_are_never_ignored(router: RunningRouter) -> None:
@@ -140,17 +140,33 @@ async def test_unknown_parameters_are_never_ignored(router: RunningRouter) -> No
         assert "'colour'" in told["message"]
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/", "/metrics", "/api/v1", "/api/v1/events/", "/api/v1/events/abc", "/api/v1/events/1/replay", "/api/v1/preview",
-     "/api/v1/deliveries/-1", "/api/v2/events", "/-/Ready", "/hooks/spaces", "//api/v1/events", "/%ff", "/é",
-     "/api/v1/deliveries/99999999999999999999", "/api/v1/events/9223372036854775808", "/api/v1/events/5"],
-)  # fmt: skip
-async def test_what_is_not_there_is_404(router: RunningRouter, path: str) -> None:
+NOWHERE = [
+    "/",
+    "/metrics",
+    "/api/v1",
+    "/api/v1/events/",
+    "/api/v1/events/abc",
+    "/api/v1/events/1/replay",
+    "/api/v1/preview",
+    "/api/v1/deliveries/-1",
+    "/api/v2/events",
+    "/-/Ready",
+    "/hooks/spaces",
+    "//api/v1/events",
+    "/%ff",
+    "/é",
+    "/api/v1/deliveries/99999999999999999999",
+    "/api/v1/events/9223372036854775808",
+    "/api/v1/events/5",
+]
+
+
+async def test_what_is_not_there_is_404(router: RunningRouter) -> None:
     """Other paths, and ids of nothing, are answered in JSON."""
-    status, told = await ask(router, path)
-    assert (status, told["error"]) == (404, "not_found")
-    assert set(told) == {"error", "message"}
+    for path in NOWHERE:
+        status, told = await ask(router, path)
+        assert (status, told["error"]) == (404, "not_found"), path
+        assert set(told) == {"error", "message"}, path
 
 
 async def test_a_misspelled_path_gets_a_hint(router: RunningRouter) -> None:
@@ -185,6 +201,26 @@ async def test_head_tells_the_same_without_the_body(router: RunningRouter) -> No
         head = await router.client.head(router.app.admin_url + path)
         assert (head.status_code, head.content) == (200, b"")
         assert head.headers["Content-Length"] == full.headers["Content-Length"]
+
+
+USELESS_BODIES = [
+    (b"{", "not JSON"),
+    (b"[]", "no object"),
+    (b'"ops"', "no object"),
+    (b'{"too": "ops"}', "did you mean 'to'?"),
+    (b'{"to": 7}', "to is not a text"),
+    (b'{"to": ""}', "to is not a text"),
+    (b"\xff", "not UTF-8"),
+    (b"to=ops", "not JSON"),
+]
+
+
+async def test_a_body_that_says_nothing_useful_is_400(router: RunningRouter) -> None:
+    """The body of a replay is a JSON object or nothing; anything else is told apart."""
+    for body, sentence in USELESS_BODIES:
+        status, told = await ask(router, "/api/v1/deliveries/1/replay", "POST", content=body)
+        assert (status, told["error"]) == (400, "bad_request"), body
+        assert sentence in told["message"], body
 
 
 async def test_a_body_too_large_is_refused_before_it_is_read(router: RunningRouter) -> None:
