@@ -234,7 +234,7 @@ async def test_a_silent_template_sends_nothing(tmp_path: Path) -> None:
 async def test_a_failing_template_is_a_dead_letter_that_replay_heals(tmp_path: Path) -> None:
     """A template error loses no event: the delivery is dead with a plain sentence, and replayed after the mend."""
     async with Sink() as sink:
-        broken = rules(sink.url, rule="    message: '{{ page.title | round }}'")
+        broken = rules(sink.url, rule="    message: '{{ page.title / 2 }}'")
         async with RunningRouter(tmp_path, broken) as router:
             await router.accept()
             await router.settle()

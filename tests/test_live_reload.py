@@ -116,6 +116,7 @@ async def test_a_mended_address_serves_what_waits(tmp_path: Path) -> None:
         await router.settle()
         router.write(version(2, right.url, None))
         assert (await router.post("/-/reload")).status_code == 200
+        await router.settle()
         await router.advance(minutes=1)
         assert len(right.received) == 1
         assert await router.states() == ["delivered"]

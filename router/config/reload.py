@@ -182,7 +182,7 @@ class Reloader:
         self._rulesets.replace(loaded)
         self._lanes.adopt(loaded)
         self.state = ReloadState(now)
-        if loaded.watched != tuple(path for path, *_ in seen):
+        if tuple(map(str, loaded.watched)) != tuple(path for path, *_ in seen):
             self._loaded = self._seen = _look(loaded.watched)
         log.info(
             "ruleset.loaded",

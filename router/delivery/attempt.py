@@ -130,7 +130,9 @@ class Attempts:
             RenderFailure: A template failed.
         """
         spec = _spec(judged.specs.get(delivery.rule) or MessageSpec(), destination)
-        style = Style(destination.markup, destination.template_folder, destination.forwards_as_is)
+        # One with a message of its own takes bodies all the same; that message stands in for the event.
+        takes_bodies = destination.forwards_as_is or bool(destination.own_message)
+        style = Style(destination.markup, destination.template_folder, takes_bodies)
         return judged.renderer.render(spec, style, _namespace(delivery, event, destination, judged))
 
     async def _send(self, outgoing: Outgoing, destination: Destination) -> Receipt:

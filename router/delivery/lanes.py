@@ -73,13 +73,16 @@ class Lanes:
         lane = self._by_name.get(delivery.destination)
         if lane is not None:
             lane.offer(delivery)
-        elif not self._stopping and self._owned:
-            # Judged just before a reload took its destination away.
-            self._spawn(self._bury(delivery.destination))
+        else:
+            self._bury_soon(delivery.destination)
 
     def due_later(self, destination: str, due_at: datetime) -> None:
-        if (lane := self._by_name.get(destination)) is not None:
+        """Look at that time for what an attempt has left waiting."""
+        lane = self._by_name.get(destination)
+        if lane is not None:
             lane.due_later(due_at)
+        else:
+            self._bury_soon(destination)
 
     def look_again(self, destination: str) -> None:
         """Read the store: a delivery of this destination was made due."""
@@ -156,6 +159,11 @@ class Lanes:
             if (paused_until := self._owned[name].paused_until) is not None:
                 lane.pause(paused_until)
         return lane
+
+    def _bury_soon(self, destination: str) -> None:
+        """Of a delivery that was judged or attempted while a reload took its destination away."""
+        if self._by_name and not self._stopping:
+            self._spawn(self._bury(destination))
 
     async def _bury(self, destination: str) -> None:
         try:
