@@ -1,0 +1,74 @@
+"""`docs/messages.md` tells the truth: its examples run, and its tables list what there is."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from router.events import Markup
+from router.messages import limits
+from router.messages.filters import FILTERS
+from router.messages.render import MessageSpec, Renderer, Style
+from router.messages.template_tests import TESTING_FILTERS, TESTS
+from tests.message_bodies import namespace_of
+
+PAGE = Path(__file__).parents[1] / "docs" / "messages.md"
+EXAMPLE = re.compile(r"```(jinja|jinja slack|yaml body)\n(.*?)```\n\n```(?:text|json)\n(.*?)```", re.DOTALL)
+EXAMPLES = EXAMPLE.findall(PAGE.read_text(encoding="utf-8"))
+
+
+def filter_table() -> str:
+    rows = "| filter | gives |\n| --- | --- |\n"
+    for name, call in {**FILTERS, **TESTING_FILTERS}.items():
+        taken = [parameter.name for parameter in list(inspect.signature(call).parameters.values())[2:]]
+        usage = f"{name}({', '.join(taken)})" if taken else name
+        rows += f"| `{usage}` | {(call.__doc__ or '').replace('|', chr(92) + '|')} |\n"
+    return rows
+
+
+def list_of_tests() -> str:
+    return ", ".join(f"`{name}`" for name in TESTS) + ". `defined` is true of what is neither missing nor null.\n"
+
+
+def limit_table() -> str:
+    figures = [
+        ("text of a rendered message, and any text that an expression makes", f"{limits.LONGEST_TEXT // 1024} KiB"),
+        ("loop steps, macro calls and includes of one message, all together", f"{limits.MOST_STEPS:,}"),
+        ("macros inside each other", str(limits.DEEPEST_CALL)),
+        ("items of a list or mapping that an expression makes, prints or compares", f"{limits.MOST_ITEMS:,}"),
+        ("characters of one template's text", f"{limits.LONGEST_SOURCE:,}"),
+        ("size of a number that a calculation makes", f"{limits.MOST_BITS} bits"),
+    ]
+    return "| what | at most |\n| --- | --- |\n" + "".join(f"| {what} | {most} |\n" for what, most in figures)
+
+
+def test_there_are_examples() -> None:
+    """The page is found and its examples are recognised."""
+    assert len(EXAMPLES) >= 6
+
+
+@pytest.mark.parametrize(("language", "source", "shown"), EXAMPLES)
+def test_examples(language: str, source: str, shown: str) -> None:
+    """Every example on the page gives what the page shows, on the sample of `page.updated`."""
+    namespace = namespace_of("page.updated")
+    if language == "yaml body":
+        spec = MessageSpec(body=yaml.safe_load(source), has_body=True)
+        assert Renderer().render(spec, Style(Markup.TEXT, "text", True), namespace).body == json.loads(shown)
+        return
+    folder = "slack" if language.endswith("slack") else "text"
+    spec, style = MessageSpec(message=source), Style(Markup(folder), folder, False)
+    assert Renderer().problems(spec, style) == []
+    assert Renderer().render(spec, style, namespace).text == shown.strip()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("filters", filter_table()), ("tests", list_of_tests()), ("limits", limit_table())]
+)
+def test_tables_list_what_there_is(name: str, content: str) -> None:
+    """Filters, tests and limits on the page are those of the program."""
+    assert f"<!-- {name} -->\n{content}<!-- end -->" in PAGE.read_text(encoding="utf-8")
