@@ -28,9 +28,17 @@ async def invoked(*arguments: str, env: Mapping[str, str | None] | None = None) 
     return await asyncio.to_thread(invoke, *arguments, env=env)
 
 
-def run(*arguments: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command as a process of its own."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("SPACES_")}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SPACES_")} | {"COLUMNS": "80"}
     return subprocess.run(
-        [str(COMMAND), *arguments], cwd=cwd, env=clean | env, capture_output=True, text=True, timeout=60, check=False
+        [str(COMMAND), *arguments],
+        cwd=cwd,
+        env=clean | dict(env or {}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )

@@ -59,13 +59,14 @@ async def test_deliveries_are_a_readable_table(tmp_path: Path) -> None:
         await router.settle()
         newest, oldest = await listed(router)
         result = await ask(router, "deliveries")
-    head, first, reason, second = result.stdout.splitlines()
+    head, first, *reason, second = result.stdout.splitlines()
     assert result.exit_code == 0
     assert result.stderr == ""
     assert head.split() == ["ID", "EVENT", "DESTINATION", "STATE", "CREATED"]
     assert first.split()[:4] == [newest["id"], "comment.created", "ops", "dead"]
-    assert "after 1 attempt: " in reason
-    assert "no such channel" in reason
+    assert len(reason) <= 2
+    assert "after 1 attempt: " in reason[0]
+    assert "no such channel" in " ".join(" ".join(reason).split())
     assert second.split()[:4] == [oldest["id"], "page.created", "ops", "delivered"]
     assert max(map(len, result.stdout.splitlines())) <= 80
 
@@ -285,8 +286,8 @@ async def test_the_admin_token(tmp_path: Path) -> None:
     """The token comes from the environment or a file; without it, or with another, the command says so."""
     token = tmp_path / "token"
     token.write_text("a-token-of-the-admin\n")
-    setting = {"admin_token": Secret("a-token-of-the-admin")}
-    async with Sink() as sink, RunningRouter(tmp_path, rules(sink.url), **setting) as router:
+    secret = Secret("a-token-of-the-admin")
+    async with Sink() as sink, RunningRouter(tmp_path, rules(sink.url), admin_token=secret) as router:
         without = await ask(router, "deliveries")
         wrong = await ask(router, "deliveries", SPACES_ROUTER_ADMIN_TOKEN="another")
         empty = await ask(router, "deliveries", SPACES_ROUTER_ADMIN_TOKEN=" ")

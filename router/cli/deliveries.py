@@ -11,7 +11,7 @@ import click
 
 from router.cli.answers import Answers, answered
 from router.cli.options import IdType, SinceType, data_folder, option
-from router.cli.output import ago, as_json, counted, parse_time, plain, shorten, table, width
+from router.cli.output import ago, as_json, counted, paragraph, parse_time, plain, table
 from router.cli.running import Admin, Router, admin_options
 from router.clock import rfc3339
 from router.events import DeliveryState
@@ -106,7 +106,7 @@ def delivery_lines(found: Sequence[Mapping[str, Any]], now: datetime) -> list[st
     for one, line in zip(found, lines, strict=True):
         listed.append(line)
         if reason := _reason(one):
-            listed.append(shorten(f"    {reason}", width()))
+            listed.append(paragraph(reason, "    ", most=2))
     return listed
 
 

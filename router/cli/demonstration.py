@@ -216,7 +216,7 @@ class _Demonstration:
         if not deliveries:
             click.echo("  no rule matches it")
         for listed in deliveries:
-            self._show_delivery(name, listed)
+            self._show_delivery(name, listed, await self._received(listed))
 
     async def _ended(self, event_id: int) -> Sequence[ListedDelivery]:
         """The deliveries of an event, oldest first, once nothing more happens to them."""
@@ -231,9 +231,18 @@ class _Demonstration:
             if not _has_ended(listed):
                 self.missing.append(f"{name} to {listed.delivery.destination}: still {listed.delivery.state}")
 
-    def _show_delivery(self, name: str, listed: ListedDelivery) -> None:
+    async def _received(self, listed: ListedDelivery) -> str | None:
+        """The text that came out at the other end; what goes to the log is taken from the store."""
         delivery = listed.delivery
-        received = self.sinks.received.get(str(delivery.id))
+        destination = self.app.rulesets.current.destinations.get(delivery.destination)
+        if destination is None or destination.type_name != "log":
+            return self.sinks.received.get(str(delivery.id))
+        whole = await self.app.store.delivery(delivery.id)
+        message = whole.delivery.message if whole else None
+        return message.text if message else None
+
+    def _show_delivery(self, name: str, listed: ListedDelivery, received: str | None) -> None:
+        delivery = listed.delivery
         if delivery.state is DeliveryState.DELIVERED and received is not None:
             self.sent += 1
             click.echo(f"  → {click.style(delivery.destination, fg='cyan')}")

@@ -110,9 +110,18 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     return _GAP.join(padded).rstrip()
 
 
-def paragraph(text: str, indent: str = "") -> str:
-    """Wrap a sentence at the width of the terminal."""
-    return textwrap.fill(text, width(), initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+def paragraph(text: str, indent: str = "", *, hanging: str = "", most: int | None = None) -> str:
+    """
+    Wrap a sentence at the width of the terminal.
+
+    Args:
+        hanging: Further indent of all lines but the first.
+        most: So many lines at most.
+    """
+    wrapper = textwrap.TextWrapper(
+        width(), indent, indent + hanging, break_on_hyphens=False, max_lines=most, placeholder=" …"
+    )
+    return wrapper.fill(text)
 
 
 def indented(text: str, indent: str) -> str:

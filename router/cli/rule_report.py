@@ -87,7 +87,7 @@ def _content(configuration: Configuration) -> list[str]:
 
 def _held(what: str, names: Sequence[str]) -> str:
     text = f"{counted(len(names), what)}{': ' + ', '.join(names) if names else ''}"
-    return paragraph(text, "  ")
+    return paragraph(text, "  ", hanging="  ")
 
 
 def _coverage(configuration: Configuration) -> list[str]:
@@ -104,4 +104,4 @@ def _coverage(configuration: Configuration) -> list[str]:
         )
     ]
     text = f"{len(catalogue) - len(missing)} of the {len(catalogue)} events of Spaces are matched by some rule"
-    return [paragraph(text + (f"; not {', '.join(missing)}" if missing else ""), "  ")]
+    return [paragraph(text + (f"; not {', '.join(missing)}" if missing else ""), "  ", hanging="  ")]

@@ -110,7 +110,9 @@ class Admin:
         except UnicodeEncodeError:
             raise Failed("the admin token may hold ASCII characters only.") from None
         except (http.client.HTTPException, ConnectionError):
-            raise Failed(f"what answers at {self.url} does not speak as a router's admin side does.") from None
+            raise Failed(
+                f"what answers at {self.url} does not speak as a router's admin side does. Is --admin right?"
+            ) from None
         except OSError as error:
             raise NothingAnswers(f"there is no way to {self.url} ({error.strerror or error})") from None
         finally:

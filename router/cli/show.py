@@ -102,6 +102,8 @@ def _delivery_lines(one: Mapping[str, Any], now: datetime) -> Iterator[str]:
         yield _fact("changed", _moment(one["updated_at"], now))
     yield ""
     yield paragraph(_next_step(one, now), "  ")
+    if one["state"] in ("dead", "suppressed"):
+        yield f"  To send it once more: spaces-router replay {one['id']}"
     yield ""
     yield from _message_lines(one)
     yield from _history_lines(one, now)
@@ -111,15 +113,14 @@ def _next_step(one: Mapping[str, Any], now: datetime) -> str:
     """Say in words where the delivery stands and what happens next."""
     due = parse_time(one["due_at"]) if one["due_at"] else now
     reason = plain(one["reason"] or "")
-    again = f"`spaces-router replay {one['id']}` sends it once more."
     match one["state"]:
         case "delivered":
             return "It arrived."
         case "dead":
             why = reason or plain(one["last_error"] or "every attempt failed")
-            return f"It was given up: {why}. Mend the cause, then {again}"
+            return f"It was given up: {why}."
         case "suppressed":
-            return f"It was not sent: {reason or 'by a setting'}. {again}"
+            return f"It was not sent: {reason or 'by a setting'}."
         case "merged":
             return "It went out as part of another message."
         case "sending":
@@ -195,7 +196,7 @@ def _verdict_lines(event: Mapping[str, Any]) -> Iterator[str]:
         names = ", ".join(map(plain, event["rules"])) or "none"
         yield paragraph(f"matched: {names}. The rule set that judged this event is not kept any more.", "  ")
     for verdict in event["verdicts"] or ():
-        yield paragraph(f"{plain(verdict['rule'])}: {_outcome(verdict)}", "  ")
+        yield paragraph(f"{plain(verdict['rule'])}: {_outcome(verdict)}", "  ", hanging="  ")
     yield ""
 
 
