@@ -195,18 +195,18 @@ class ReadConnection:
         """
         try:
             result = self._read(query)
-            if not self._whole or not has_log(self._path):
-                return result
-            # Somebody began to write while the file was read as if nobody could: read again, with the log.
-            self.close()
-            return self._read(query)
         except STORE_FAULTS as error:
+            overtaken = self._was_overtaken()
             self.close()
-            raise StoreUnavailable(f"cannot read: {sentence(error, self._path)}") from None
+            if not overtaken:
+                raise StoreUnavailable(f"cannot read: {sentence(error, self._path)}") from None
+        else:
+            if not self._was_overtaken():
+                return result
+            self.close()
+        return self.read(query)
 
     def _read(self, query: Callable[[apsw.Connection], T]) -> T:
-        if self._connection is not None and self._whole and has_log(self._path):
-            self.close()
         if self._connection is None:
             self._whole = not has_log(self._path)
             self._connection = connect_reading(self._path, self._vfs)
@@ -215,6 +215,10 @@ class ReadConnection:
             return query(self._connection)
         finally:
             self._connection.execute("COMMIT")
+
+    def _was_overtaken(self) -> bool:
+        """Somebody began to write to a file that was read as if nobody could: what was read means nothing."""
+        return self._whole and has_log(self._path)
 
     def close(self) -> None:
         connection, self._connection = self._connection, None

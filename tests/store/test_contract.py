@@ -493,6 +493,16 @@ class TestOwning:
         assert await store.record(values.outcome(delivery, lanes["ops"].epoch, DELIVERED))
         assert await store.own([], values.clock.now()) == {}
 
+    async def test_owning_sees_what_was_just_recorded(self, store: Store, values: Values) -> None:
+        """An outcome handed in right before a lane is taken over counts in the health that the new owner is told."""
+        lane = await own(store, values.clock)
+        delivery = await claimed(store, values, lane)
+        recorded, again = await asyncio.gather(
+            store.record(values.outcome(delivery, lane.epoch, RETRYING)), own(store, values.clock)
+        )
+        assert recorded
+        assert again == replace(lane, epoch=again.epoch, consecutive_failures=1)
+
     async def test_take_back(self, store: Store, values: Values, harness: Harness) -> None:
         """What never left goes back to waiting without an attempt; what is in flight stays."""
         lane = await own(store, values.clock)

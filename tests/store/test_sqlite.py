@@ -390,6 +390,12 @@ class TestTrouble:
         """While the disk stays full the store tries again and again, and the log tells of it only once."""
         disk = FailingDisk()
         store = await opened(vfs=disk.name)
+        looks = []
+
+        async def look() -> None:
+            looks.append(disk.is_full)
+
+        store.on_recovery = look
         disk.is_full = True
         with pytest.raises(StoreUnavailable, match="is full"):
             await store.accept(values.event(), [])
@@ -402,6 +408,7 @@ class TestTrouble:
         assert len([record for record in caplog.records if record.levelno >= logging.ERROR]) == 1
         disk.heal()
         await until(lambda: store.available, clock)
+        assert looks == [False]
         await store.accept(values.event(), [])
 
     async def test_another_program_holds_a_lock(self, opened: Open, path: Path, values: Values, clock: Clock) -> None:
