@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 
 from router.admin.api import make_admin
 from router.admin.parts import Parts
@@ -37,6 +36,7 @@ from router.intake import Limits
 from router.listener import Listener
 from router.logs import configure_logging
 from router.secret import Redactor
+from router.sockets import listen_on
 from router.store.base import Store
 from router.store.sqlite import SqliteStore
 
@@ -146,7 +146,7 @@ class App:
 
     def _start_admin(self) -> None:
         """Listen before anything is sent, so that an address in use ends a start that has done nothing."""
-        sockets = bind_sockets(self.settings.admin.port, self.settings.admin.host)
+        sockets = listen_on(self.settings.admin.host, self.settings.admin.port)
         port: int = sockets[0].getsockname()[1]
         address = Address(self.settings.admin.host, port)
         application = make_admin(

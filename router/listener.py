@@ -221,7 +221,7 @@ class Listener(HTTPServerConnectionDelegate):
             connection: Value of the `Connection` header; empty for none.
             is_head: The request's method was HEAD: say how long the body would be, and leave it out.
         """
-        body = dump_json(answer.body)
+        body = dump_json(answer.body) + b"\n"  # a terminal shows the prompt on a line of its own
         further = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()])
         if connection:
             further += f"Connection: {connection}\r\n"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Mapping
@@ -27,6 +28,8 @@ class LogFormat(StrEnum):
 LONGEST_VALUE = 4096
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+
+_PLAIN = re.compile(r"[^\s\"'=]+")
 
 # Line separators beside the control characters: a value must not be able to begin a line of its own.
 _BREAKS = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)} | {
@@ -106,7 +109,7 @@ def _word(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ",".join(_word(item) for item in value) or "-"
     text = str(value)
-    if text and not any(letter.isspace() or letter in "\"'=" for letter in text):
+    if _PLAIN.fullmatch(text):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 

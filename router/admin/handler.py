@@ -113,7 +113,7 @@ class AdminHandler(RequestHandler):
     def answer(self, value: Mapping[str, JSON], status: int = 200) -> None:
         """Answer in JSON; what `value` says has been masked."""
         self.set_status(status)
-        self.finish(dump_json(value))
+        self.finish(dump_json(value) + b"\n")
 
     def set_default_headers(self) -> None:
         self.clear_header("Server")
@@ -138,7 +138,7 @@ class AdminHandler(RequestHandler):
         # Tornado ends the connection when a request is answered before it was read; this says so to the client.
         self.set_header("Connection", "close")
         message = self.parts.redactor.redact(refused.message)
-        self.finish(dump_json({"error": refused.code, "message": message, **refused.more}))
+        self.finish(dump_json({"error": refused.code, "message": message, **refused.more}) + b"\n")
 
     def log_exception(
         self,
