@@ -181,3 +181,32 @@ def test_output_without_a_terminal_has_no_colours() -> None:
 def test_the_data_folder_is_the_one_that_systemd_gives(environ: dict[str, str], expected: str) -> None:
     """Without --data the store goes to the service's own folder, else to ./data."""
     assert default_folder(environ) == Path(expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["\udcff"], 2),
+        (["show", "\udcff"], 2),
+        (["check", "\udcff"], 1),
+        (["serve", "--rules", "\udcff"], 78),
+        (["send", "\udcff", "--to", "http://x", "--token", "x"], 2),
+        (["send", "page.created", "--to", "http://127.0.0.1:1/", "--token", "\udcff"], 2),
+        (["deliveries", "--admin", "127.0.0.1:1", "--data", "\udcff"], 1),
+    ],
+)
+def test_arguments_that_are_no_text(tmp_path: Path, arguments: list[str], code: int) -> None:
+    """Bytes that are no text in any argument are a mistake like others, told in a sentence."""
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == code
+    assert "unexpected" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_terminal_without_unicode(tmp_path: Path) -> None:
+    """Where the locale cannot write a character, the character is spelled, and the command works."""
+    (tmp_path / "rules.yaml").write_text("sources:\n  spaces:\n    token: x\nrules: [{name: →}]\n")
+    done = run("check", cwd=tmp_path, env={"PYTHONIOENCODING": "iso-8859-1"})
+    assert done.returncode == 1
+    assert "\\u2192" in done.stdout
+    assert "unexpected" not in done.stderr

@@ -16,7 +16,7 @@ from router.cli.running import Admin, Router, admin_options
 from router.clock import rfc3339
 from router.events import DeliveryState
 
-_PAGE = 500
+_PAGE = 100
 _EXPLAINED = ("dead", "retrying", "suppressed", "held")
 
 

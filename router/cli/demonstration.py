@@ -76,6 +76,8 @@ async def demonstrate(folder: Path, once: bool, log_level: str) -> int:
         demonstration.suggest()
         watching = asyncio.create_task(demonstration.watch())
         await _first(watching, stop)
+        if watching.done():
+            watching.result()  # it ends by an error only, such as a closed pipe
         watching.cancel()
         return 0
     finally:

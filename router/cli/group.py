@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import errno
 import importlib
+import io
 import os
+import sys
 import traceback
 from typing import Any
 
@@ -60,6 +62,13 @@ class BadConfiguration(click.ClickException):
 
 class _Commands(click.Group):
     """Loads a command when it is asked for; an int which a command returns is the exit code."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            # Where a locale has no way to write a title, the command must not fail for it.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)

@@ -49,7 +49,8 @@ def plain_lines(text: str) -> str:
 
 def as_json(value: JSON) -> str:
     """Write JSON for a script or a person: indented, text as it is, nothing that steers a terminal."""
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str).translate(_UNSAFE_IN_JSON)
+    escaped = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    return json.dumps(value, indent=2, ensure_ascii=escaped, default=str).translate(_UNSAFE_IN_JSON)
 
 
 def width() -> int:

@@ -157,7 +157,8 @@ class AdminType(click.ParamType[Admin]):
         scheme = parts.scheme.lower()
         if scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
             self.fail(expected, param, ctx)
-        return Admin(scheme, parts.hostname, port or (443 if scheme == "https" else 80), parts.path.rstrip("/"))
+        host = _EVERY_ADDRESS.get(parts.hostname, parts.hostname)
+        return Admin(scheme, host, port or (443 if scheme == "https" else 80), parts.path.rstrip("/"))
 
 
 def admin_options(command: F) -> F:

@@ -70,8 +70,7 @@ def command(*, event: str, to: str, token: str, payload: IO[bytes] | None, deliv
       spaces-router send page.created --to http://127.0.0.1:8080/hooks/spaces --token secret
       spaces-router send page.updated --to http://127.0.0.1:8080/hooks/spaces --payload body.json
     """
-    if not token:
-        raise click.UsageError("The token is empty; a delivery signed with it would be refused.")
+    _check_token(token)
     body = _body(event, payload)
     delivery = delivery or str(uuid.uuid4())
     if not (delivery.isascii() and delivery.isprintable() and len(delivery) <= _LONGEST_ID):
@@ -81,6 +80,15 @@ def command(*, event: str, to: str, token: str, payload: IO[bytes] | None, deliv
     sentence, stored = explain(status, answer, to)
     click.echo(f"{status} {sentence}", err=not stored)
     return 0 if stored else FAILED
+
+
+def _check_token(token: str) -> None:
+    if not token:
+        raise click.UsageError("The token is empty; a delivery signed with it would be refused.")
+    try:
+        token.encode()
+    except UnicodeEncodeError:
+        raise click.UsageError("The token is not text in UTF-8; copy it again from where Spaces shows it.") from None
 
 
 def _body(event: str, payload: IO[bytes] | None) -> bytes:

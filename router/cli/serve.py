@@ -16,7 +16,7 @@ from router.cli.addresses import AddressType, admin_token, admin_token_file
 from router.cli.group import BadConfiguration, Failed
 from router.cli.options import LOG_LEVELS, SizeType, data_folder, rules_file, setting
 from router.config.settings import DEFAULT_MAX_BODY, DEFAULT_QUEUE_LIMIT, Address, Settings
-from router.errors import StoreRefused
+from router.errors import StoreRefused, StoreUnavailable
 from router.logs import LogFormat
 from router.secret import Secret
 
@@ -143,8 +143,8 @@ def run(settings: Settings, environ: Mapping[str, str]) -> int:
     except ConfigurationInvalid as invalid:
         click.echo(format_text(invalid.problems).rstrip("\n"), err=True)
         raise BadConfiguration(f"{summary(invalid.problems, str(settings.rules))}; nothing was started.") from None
-    except StoreRefused as refused:
-        raise Failed(f"{refused}.") from None
+    except (StoreRefused, StoreUnavailable) as error:
+        raise Failed(f"{error}.") from None
     except OSError as error:
         raise _no_start(error, settings) from None
 
