@@ -44,7 +44,8 @@ class Latencies:
 
     def __str__(self) -> str:
         p50, p99 = 1000 * self.percentile(0.5), 1000 * self.percentile(0.99)
-        return f"{self.waiting} waiting for the other: p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {1000 * self.seconds[-1]:.1f} ms"
+        worst = 1000 * self.seconds[-1]
+        return f"{self.waiting} waiting for the other: p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {worst:.1f} ms"
 
 
 async def isolation_run(folder: Path, *, waiting: int, events: int, per_second: float) -> tuple[Latencies, Latencies]:

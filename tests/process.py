@@ -71,12 +71,13 @@ class RouterProcess:
         """SIGTERM; the exit code."""
         return await self._end(signal.SIGTERM)
 
-    def signal(self, number: signal.Signals) -> None:
+    def tell(self, number: signal.Signals) -> None:
+        """Send a signal to the process and whatever runs it."""
         assert self.process is not None
         os.killpg(self.process.pid, number)
 
     async def _end(self, number: signal.Signals) -> int:
         assert self.process is not None
         if self.process.returncode is None:
-            self.signal(number)
+            self.tell(number)
         return await asyncio.wait_for(self.process.wait(), 60)

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from tests.running import RunningRouter
 from tests.sinks import Sink, answer
@@ -74,8 +75,8 @@ async def test_every_event_is_judged_by_exactly_one_rule_set(tmp_path: Path) -> 
     assert of_kept == dict.fromkeys(accepted, 1)
 
 
-async def _all(router: RunningRouter, what: str) -> list[dict[str, str]]:
-    listed: list[dict[str, str]] = []
+async def _all(router: RunningRouter, what: str) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = []
     page = await router.get(what, limit=500)
     while True:
         listed += page[what]
