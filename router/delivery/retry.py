@@ -80,5 +80,6 @@ def after_failure(
         )
     due_at = next_attempt_at(failures + 1, ended_at, schedule)
     if due_at is None:
-        return Decision(Outcome.TEMPORARY, DeliveryState.DEAD, failures + 1, reason="retries exhausted")
+        reason = "retries exhausted" if schedule else "failed, and no retry is set"
+        return Decision(Outcome.TEMPORARY, DeliveryState.DEAD, failures + 1, reason=reason)
     return Decision(Outcome.TEMPORARY, DeliveryState.RETRYING, failures + 1, due_at=due_at)
