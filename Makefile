@@ -20,7 +20,8 @@ $(VENV)/test.stamp: $(VENV)/run.stamp
 	@touch $@
 
 run: $(VENV)/run.stamp ## Install, start the router with sample deliveries, show the forwarded messages; Ctrl-C ends it
-	@exec $(BIN)/spaces-router demo
+# With job control the terminal sends Ctrl-C to the router alone; make would otherwise end by it too, with an error.
+	@if [ -t 0 ]; then set -m; fi; $(BIN)/spaces-router demo
 
 test: $(VENV)/test.stamp ## Install and run the whole suite
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
