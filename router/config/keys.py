@@ -87,13 +87,23 @@ def nested_metadata(annotation: Any) -> Iterator[Any]:
             yield from nested_metadata(argument)
 
 
+def holds_secret(annotation: Any) -> bool:
+    """Tell whether a secret may stand anywhere in a value of this annotation, in the values of a map as well."""
+    for part in parts_of(annotation):
+        if part in {Secret, WebAddress} or any(holds_secret(argument) for argument in get_args(part)):
+            return True
+    return any(
+        holds_secret(field.annotation) for model in models_in(annotation) for field in model.model_fields.values()
+    )
+
+
 def _secret_keys(model: type[BaseModel]) -> frozenset[str]:
     return frozenset(key for key, field in fields_of(model).items() if takes_secret(field))
 
 
 def _known_keys(model: type[BaseModel]) -> Iterator[tuple[str, bool]]:
     for key, field in fields_of(model).items():
-        yield key, takes_secret(field)
+        yield key, holds_secret(field.annotation)
         for inner in models_in(field.annotation):
             yield from _known_keys(inner)
 
@@ -113,6 +123,11 @@ def is_public(key: str) -> bool:
     Only what is known to be public is: a misspelt `tokn` still holds a token.
     """
     return key in _known()[0] or key.lower() in _PUBLIC_HEADERS or key.endswith("_file")
+
+
+def is_known(key: str) -> bool:
+    """Tell whether a word is a key of the program's, and so no secret itself."""
+    return key.removesuffix("_file") in _known()[0] | _known()[1] | {"sources", "destinations", "rules", "defaults"}
 
 
 def is_secret(key: str) -> bool:

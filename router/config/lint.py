@@ -22,6 +22,7 @@ CODES = {
     "unresolved-reference": "a `${VAR}` in the text of a message, where it is plain text",
 }
 
+_MOST_STOPPING = 100
 _SECRET_KEY = re.compile(r"token|sign|secret|password|bearer|(?i:authorization|[\w-]*(?:api-?key|token|secret))")
 
 
@@ -91,7 +92,13 @@ def _hidden_rules(rules: Sequence[ReadRule], reading: Reading) -> None:
                 "hidden-rule",
                 f"rule {named(read.name)} sees no event: rule {named(by.name)} at line {by.place.line} stops them all",
             )
-        if rule.stop and not rule.is_conditional and not rule.excluded and not rule.unmatched:
+        if (
+            len(stopping) < _MOST_STOPPING
+            and rule.stop
+            and not rule.is_conditional
+            and not rule.excluded
+            and not rule.unmatched
+        ):
             stopping.append(read)
 
 
@@ -156,4 +163,4 @@ def _maps_below(tree: Node, section: str) -> Iterable[Mapping]:
 
 
 def _is_written_out(scalar: Scalar) -> bool:
-    return isinstance(scalar.value, str) and bool(scalar.value) and "${" not in scalar.text
+    return isinstance(scalar.value, str) and bool(scalar.value.strip()) and "${" not in scalar.text

@@ -13,13 +13,13 @@ from router.config import destination_section, rule_section, source_section
 from router.config.destination_section import COMMON_KEYS, Types, read_destinations
 from router.config.keys import LATER, not_yet
 from router.config.lint import lint_destinations, lint_rules, lint_secrets
-from router.config.masking import masked_text
+from router.config.masking import in_own_section, masked_text
 from router.config.model import Configuration
-from router.config.nodes import Entry, Place, kind_of
+from router.config.nodes import LINE_BREAK, Entry, Place, kind_of
 from router.config.nodes import Mapping as MapNode
 from router.config.own_templates import read_own_templates
-from router.config.problems import ConfigurationInvalid, did_you_mean, listed, named
-from router.config.reading import Reading
+from router.config.problems import ConfigurationInvalid, did_you_mean, listed, named, nearest
+from router.config.reading import MAX_PROBLEMS, Reading
 from router.config.references import Outside, literal
 from router.config.rule_section import RULE_DEFAULTS, Names, ReadRule, RuleDefaults, read_rules
 from router.config.source_section import kinds_by_source, read_sources
@@ -180,8 +180,10 @@ class _Loader:
         """Read the tree and check its keys."""
         tree, troubles = read_yaml(self._reading.text)
         self._reading.tree = tree
-        for trouble in troubles:
-            self._reading.error(trouble.place, trouble.message)
+        lines = LINE_BREAK.split(self._reading.text)
+        for trouble in troubles[: MAX_PROBLEMS + 1]:
+            own = in_own_section(lines, trouble.place.line)
+            self._reading.error(trouble.place, trouble.message if own else trouble.discreet)
         if not isinstance(tree, MapNode):
             if tree is not None:
                 self._reading.error(Place(1, 1), f"the file is {kind_of(tree)}; {_WHOLE}")
@@ -189,7 +191,7 @@ class _Loader:
         for key, entry in tree.entries.items():
             if key in LATER["file"]:
                 self._reading.error(entry, not_yet(key))
-            elif key not in _TOP_LEVEL and key != "<<" and key:
+            elif key not in _TOP_LEVEL:
                 guess = did_you_mean(key, _TOP_LEVEL)
                 self._reading.error(entry, f"unknown key {named(key)}; expected one of: {listed(_TOP_LEVEL)}{guess}")
         self._miss(tree)
@@ -197,8 +199,9 @@ class _Loader:
 
     def _miss(self, tree: MapNode) -> None:
         examples = (source_section.EXAMPLE, destination_section.EXAMPLE, rule_section.EXAMPLE)
+        meant = {nearest(key, _TOP_LEVEL) for key in tree.entries}  # a misspelt key is told of already
         for key, example in zip(_TOP_LEVEL, examples, strict=False):
-            if key not in tree.entries:
+            if key not in tree.entries and key not in meant:
                 self._reading.error(Place(1, 1), f"the file has no {key}; expected at least one, such as {example}")
 
     def _defaults(self, entry: Entry | None) -> dict[str, MapNode]:

@@ -6,14 +6,19 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
-from router.config.keys import is_public, is_secret
-from router.config.nodes import LINE_BREAK, Mapping, Node, Scalar, scalars
+from router.config.keys import is_known, is_public, is_secret
+from router.config.nodes import LINE_BREAK, Entry, Mapping, Node, Place, Scalar, scalars
 from router.config.nodes import Sequence as Items
 from router.secret import MASK
 
 # A reference is no secret; the default in one may be.
 _ONLY_REFERENCES = re.compile(r"(?:\s*\$\{[A-Z_][A-Z0-9_]*(?::\?[^}]*)?\})+\s*", re.ASCII)
-_KEY = re.compile(r"""(?P<key>[\w.-]+)["']?\s*:(?:\s+|$)""")
+_REFERENCE = re.compile(r"\$\{[A-Za-z0-9_]*\}?")
+_WORD = re.compile(r"""\$\{[A-Za-z0-9_]*\}?|[^\s\[\]{},"':]+|:(?!\s|$)[^\s\[\]{},"']*""")
+_COLON = re.compile("[\"' ]*:")
+_NAME_LINE = re.compile(r"\s{0,4}([a-z0-9-]+):\s*(?:[{\[]|$)")
+_LONGEST_LINE = 4_000  # longer ones are written by programs, and read by nobody
+_DEPTH_OF_KEYS = 2  # above them stand the section and the name of a source or destination
 _OWN_SECTIONS = frozenset({"rules", "defaults"})
 
 
@@ -30,25 +35,55 @@ def clear_secrets(tree: Node) -> Iterator[Scalar]:
 
 
 def masked_text(text: str, tree: Node) -> str:
-    """Replace each secret of sources and destinations by `"***"`, so that the text still loads with `restore`."""
-    ranges = sorted({(scalar.start, scalar.end, scalar.style) for scalar in clear_secrets(tree)}, reverse=True)
-    for start, end, style in ranges:
+    """
+    Replace each secret of sources and destinations by `"***"`, so that the text still loads with `restore`.
+
+    Comments in these sections are emptied: an old token may stand there.
+    """
+    secrets = {(scalar.start, scalar.end, scalar.style) for scalar in clear_secrets(tree)}
+    replaced = [(start, end, style) for start, end, style in secrets]
+    replaced += [(start, end, "#") for start, end in comments(text, tree)]
+    pieces, done = [], 0
+    for start, end, style in sorted(replaced):
         tail = "\n" if style and style in "|>" and end < len(text) else ""
-        text = f'{text[:start]}"{MASK}"{tail}{text[end:]}'
-    return text
+        pieces += [text[done:start], "" if style == "#" else f'"{MASK}"{tail}']
+        done = end
+    return "".join([*pieces, text[done:]])
 
 
 def _secrets_below(node: Node) -> Iterator[Scalar]:
     for key, scalar in scalars(node):
-        if not is_public(key) and isinstance(scalar.value, str | int | float) and not is_reference(scalar.text):
+        stands_here = scalar.text.strip() or (not scalar.style and scalar.end > scalar.start)
+        if stands_here and not is_public(key) and not is_reference(scalar.text):
             yield scalar
+
+
+def comments(text: str, tree: Node) -> Iterator[tuple[int, int]]:
+    """Find the comments outside of rules and defaults, without their `#`."""
+    if not isinstance(tree, Mapping):
+        return
+    taken = sorted((scalar.start, scalar.end) for _, scalar in scalars(tree))
+    starts = [start for start, _ in taken]
+    sections = sorted((entry.place.line, entry.key in _OWN_SECTIONS) for entry in tree.entries.values())
+    begin = 0
+    for number, line in enumerate(LINE_BREAK.split(text), 1):
+        own = [is_own for first, is_own in sections if first <= number][-1:]
+        for found in re.finditer(r"(?:(?<=\s)|^)#", line) if own == [False] else ():
+            at = begin + found.start()
+            before = bisect_right(starts, at) - 1
+            if before < 0 or taken[before][1] <= at:
+                yield at + 1, begin + len(line)
+                break
+        begin += len(line)
+        line_break = LINE_BREAK.match(text, begin)
+        begin = line_break.end() if line_break else begin
 
 
 def _not_to_show(tree: Node) -> Iterator[Scalar]:
     """Everything that may be a secret, also under keys that are misspelt or stand in the wrong place."""
     if not isinstance(tree, Mapping):
         return
-    for entry in tree.entries.values():
+    for entry in (*tree.entries.values(), *tree.dropped):
         if entry.key not in _OWN_SECTIONS:
             yield from _secrets_below(entry.value)
         elif isinstance(entry.value, Items):
@@ -59,9 +94,30 @@ def _not_to_show(tree: Node) -> Iterator[Scalar]:
                 yield from _misplaced(section.value)
 
 
+def _words_behind_keys(node: Node, depth: int = 0) -> Iterator[Place]:
+    """Find what stands behind the first word of a key: where a colon is missing, that is the value."""
+    if isinstance(node, Items):
+        for item in node.items:
+            yield from _words_behind_keys(item, depth + 1)
+    elif isinstance(node, Mapping):
+        for entry in (*node.entries.values(), *node.dropped):
+            if depth == 0 and entry.key in _OWN_SECTIONS:
+                continue
+            first = 0 if is_word_alone(entry) else len(entry.key.split(" ")[0])
+            if depth >= _DEPTH_OF_KEYS and first < len(entry.key):
+                yield Place(entry.place.line, entry.place.column + first, max(1, entry.place.width - first))
+            yield from _words_behind_keys(entry.value, depth + 1)
+
+
+def is_word_alone(entry: Entry) -> bool:
+    """Tell whether a key has no value at all; in `{token:abc}` the whole `token:abc` is a key."""
+    value = entry.value
+    return isinstance(value, Scalar) and value.value is None and value.start == value.end and not is_known(entry.key)
+
+
 def _misplaced(node: Node) -> Iterator[Scalar]:
     if isinstance(node, Mapping):
-        for entry in node.entries.values():
+        for entry in (*node.entries.values(), *node.dropped):
             if is_secret(entry.key):
                 yield from (scalar for _, scalar in scalars(entry.value) if not is_reference(scalar.text))
 
@@ -82,12 +138,19 @@ class SourceLines:
         if tree is not None:
             for scalar in _not_to_show(tree):
                 self._hide(scalar.start, scalar.end)
+            for place in _words_behind_keys(tree):
+                begin = self._starts[place.line - 1] + place.column - 1
+                self._hide(begin, begin + place.width)
+            for start, end in comments(text, tree):
+                self._hide(start, end)
 
     def shown(self, line: int, column: int) -> tuple[str, int]:
         """Give a line, secrets masked, and the place of a column in it; both numbers from 1."""
         if not 1 <= line <= len(self._lines):
             return "", 1
         text = self._lines[line - 1]
+        if len(text) > _LONGEST_LINE:
+            return "", 1
         spans = self._hidden.get(line, []) if self._tree is not None else _guessed(self._lines, line)
         marker = column
         for start, end in sorted(set(spans), reverse=True):
@@ -112,33 +175,24 @@ class SourceLines:
 
 
 def _guessed(lines: Sequence[str], number: int) -> list[tuple[int, int]]:
-    """Guess what is secret in a line of a text that cannot be read: better too much than too little."""
+    """What to hide in a line of a text that cannot be read: in sources and destinations, all that is no known word."""
+    if in_own_section(lines, number):
+        return []
     line = lines[number - 1]
-    section = next((found[1] for each in lines[number - 1 :: -1] if (found := re.match(r"([A-Za-z_-]+):", each))), "")
-    own = section in _OWN_SECTIONS
-    for found in _KEY.finditer(line):
-        key, begin = found["key"], found.end()
-        if key == section and found.start() == 0:
+    comment = re.search(r"(?:^|\s)#", line)
+    end = comment.end() if comment else len(line)
+    name = _NAME_LINE.match(line)
+    hidden = []
+    for found in _WORD.finditer(line, 0, end):
+        is_key = _COLON.match(line, found.end()) is not None
+        if (is_key and is_known(found[0])) or (name and found.start() == name.start(1)) or found[0] in ("-", ":", "#"):
             continue
-        if (is_secret(key) if own else not is_public(key)) and _could_be_secret(line[begin:]):
-            return [(begin, len(line))]
-    inside = _key_above(lines, number)
-    if not own and inside is not None and is_secret(inside) and _could_be_secret(line.strip().removeprefix("-")):
-        return [(len(line) - len(line.lstrip()), len(line))]
-    return []
+        if not _REFERENCE.fullmatch(found[0]):
+            hidden.append(found.span())
+    return [*hidden, (end, len(line))] if end < len(line) else hidden
 
 
-def _could_be_secret(value: str) -> bool:
-    value = value.strip()
-    return bool(value) and not re.match(r"""["']?\$\{[A-Za-z0-9_]*\}|\{""", value)
-
-
-def _key_above(lines: Sequence[str], number: int) -> str | None:
-    """The key that a line without one belongs to: the nearest above that stands further left and ends in a colon."""
-    indent = len(lines[number - 1]) - len(lines[number - 1].lstrip())
-    for line in lines[number - 2 :: -1] if number > 1 else []:
-        depth = len(line) - len(line.lstrip())
-        if line.strip() and (depth < indent or line.strip().endswith(":")):
-            found = _KEY.search(line)
-            return found["key"] if found else None
-    return None
+def in_own_section(lines: Sequence[str], number: int) -> bool:
+    """Tell whether a line of a text that cannot be read belongs to the rules or defaults, where no secrets stand."""
+    above = (found[1] for each in lines[number - 1 :: -1] if (found := re.match(r"([A-Za-z_-]+):(?:\s|$)", each)))
+    return next(above, "") in _OWN_SECTIONS

@@ -22,7 +22,7 @@ MAX_DEPTH = 50
 MAX_NODES = 400_000
 """Values in the file with each alias counted as what it stands for: 20,000 rules of 20 values."""
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # The line breaks of YAML 1.1, which PyYAML keeps to.
 LINE_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
@@ -46,12 +46,18 @@ class Place:
 
 
 class SyntaxTrouble(Exception):
-    """The text cannot be read as YAML; `place` and the message say where and why."""
+    """
+    The text cannot be read as YAML; `place` and the message say where and why.
 
-    def __init__(self, place: Place, message: str) -> None:
+    Args:
+        discreet: What to say instead where the message quotes what may be a secret.
+    """
+
+    def __init__(self, place: Place, message: str, discreet: str | None = None) -> None:
         super().__init__(message)
         self.place = place
         self.message = message
+        self.discreet = discreet or message
 
 
 @dataclass(slots=True, eq=False)
@@ -89,10 +95,16 @@ class Entry:
 
 @dataclass(slots=True, eq=False)
 class Mapping:
-    """A map; keys are texts as they stand in the file, in their order."""
+    """
+    A map; keys are texts as they stand in the file, in their order.
+
+    Attributes:
+        dropped: Entries whose key stands there already, or is none.
+    """
 
     place: Place
     entries: dict[str, Entry] = field(default_factory=dict)
+    dropped: list[Entry] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -130,14 +142,14 @@ def kind_of(node: Node) -> str:
 
 
 def scalars(node: Node, key: str = "") -> Iterator[tuple[str, Scalar]]:
-    """Walk all scalars below a node, each with the nearest key above it."""
+    """Walk all scalars below a node, each with the nearest key above it; those of dropped entries as well."""
     if isinstance(node, Scalar):
         yield key, node
     elif isinstance(node, Sequence):
         for item in node.items:
             yield from scalars(item, key)
     else:
-        for entry in node.entries.values():
+        for entry in (*node.entries.values(), *node.dropped):
             yield from scalars(entry.value, entry.key)
 
 
@@ -154,9 +166,12 @@ def resolve(text: str) -> JSON:
     return text
 
 
-def read_tree(text: str) -> tuple[Node, list[SyntaxTrouble]]:
+def read_tree(text: str, loader: Any = LOADER) -> tuple[Node, list[SyntaxTrouble]]:
     """
     Read one document.
+
+    Args:
+        loader: PyYAML's, for tests of the slower one that is in Python.
 
     Returns:
         The tree, and what is wrong with it although it could be read to the end, such as duplicate keys.
@@ -166,7 +181,7 @@ def read_tree(text: str) -> tuple[Node, list[SyntaxTrouble]]:
         yaml.MarkedYAMLError: The parser gave up.
     """
     builder = _Builder(text)
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=loader):
         builder.take(event)
     if builder.root is None:
         raise SyntaxTrouble(Place(1, 1), "the file holds nothing; expected sources, destinations and rules")
@@ -213,10 +228,12 @@ class _Builder:
         if self._awaits_key():
             raise SyntaxTrouble(place, f"an alias ({named('*' + anchor)}) stands for a key; expected a text")
         if anchor not in self._anchors:
-            raise SyntaxTrouble(place, _unknown_alias(anchor))
+            raise SyntaxTrouble(place, _unknown_alias(anchor), DISCREET_ALIAS)
         target = self._anchors[anchor]
         if target is None:
-            raise SyntaxTrouble(place, f"the alias {named('*' + anchor)} stands inside what it refers to")
+            raise SyntaxTrouble(
+                place, f"the alias {named('*' + anchor)} stands inside what it refers to", DISCREET_ALIAS
+            )
         self._add(target[0], target[1], place)
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
@@ -236,7 +253,7 @@ class _Builder:
     def _leaf(self, event: yaml.ScalarEvent, style: str, place: Place) -> Scalar:
         begins, ends = _marks(event)
         start, end = begins.index, ends.index
-        if event.anchor is not None:
+        if event.anchor is not None and event.value:  # with no value, what looks like an anchor may be one
             behind = re.compile(r"&[^\s]+\s*").match(self._text, start)
             start = min(behind.end(), end) if behind else start
         value = event.value if style else resolve(event.value)
@@ -275,7 +292,11 @@ class _Builder:
             parent.node.items.append(node)
         elif parent.key is not None:
             (key, key_place), parent.key = parent.key, None
-            parent.node.entries.setdefault(key, Entry(key, key_place, node))
+            entry = Entry(key, key_place, node)
+            if key in _NO_KEYS or key in parent.node.entries:
+                parent.node.dropped.append(entry)
+            else:
+                parent.node.entries[key] = entry
 
     def _awaits_key(self) -> bool:
         return bool(self._stack) and isinstance(self._stack[-1].node, Mapping) and self._stack[-1].key is None
@@ -299,7 +320,7 @@ class _Builder:
 
     def _refuse_tag(self, tag: str | None, place: Place) -> None:
         if tag is not None:
-            raise SyntaxTrouble(place, tag_trouble(tag))
+            raise SyntaxTrouble(place, tag_trouble(tag), DISCREET_TAG)
 
     def _key_trouble(self, index: int) -> str:
         if self._text[max(0, index - 1) : index + 1] == "{{":
@@ -309,12 +330,17 @@ class _Builder:
         return "a list or map stands for a key; expected a text"
 
 
+_NO_KEYS = frozenset({"", "<<"})
 _MERGE_KEY = (
     "merge keys (<<) are not read; write the keys out, or put what destinations or rules share under"
     " defaults.destinations or defaults.rules"
 )
 BRACES = 'a text that begins with {{ is read as a map; put it in quotes, such as "{{ event.title }}"'
 REFERENCE_IN_BRACES = 'a ${…} inside braces or brackets must be in quotes, such as {url: "${SLACK_URL}"}'
+
+
+DISCREET_ALIAS = "this is read as a YAML alias because it begins with *; put it in quotes"
+DISCREET_TAG = "this is read as a YAML tag because it begins with !; put it in quotes"
 
 
 def tag_trouble(tag: str) -> str:

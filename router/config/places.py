@@ -44,7 +44,7 @@ def _walk(scalar: Scalar, source: str, wanted: int) -> int | None:
         if header is None:
             return None
         at = header.end()
-        indent = _block_indent(source[at : scalar.end])
+        indent = _depth(source[at : scalar.end]) - _depth(scalar.text)
         at = _skip_indent(source, at, indent)
     elif scalar.style:
         at += 1
@@ -112,10 +112,9 @@ def _character_width(style: str, source: str, at: int) -> int:
     return 1
 
 
-def _block_indent(content: str) -> int:
-    depths = [len(line) - len(line.lstrip(" ")) for line in LINE_BREAK.split(content) if line.strip(" ")]
-    # Text of a block may be indented further than the block, but its first line that is not empty tells the depth.
-    return depths[0] if depths else 0
+def _depth(text: str) -> int:
+    """By how many spaces the first line that is not empty is indented."""
+    return next((len(line) - len(line.lstrip(" ")) for line in LINE_BREAK.split(text) if line.strip(" ")), 0)
 
 
 def _skip_indent(source: str, at: int, indent: int) -> int:

@@ -6,6 +6,7 @@ import difflib
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, TypeAlias
 
 from router.errors import RouterError
@@ -15,6 +16,7 @@ Severity: TypeAlias = Literal["error", "warning"]
 _WIDEST_LINE = 160
 _LEAD = 60
 _LONGEST_GUESSED = 200
+_MOST_GUESSED = 300
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,13 @@ class ConfigurationInvalid(RouterError):
 
 
 def ordered(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Sort by position and drop repetitions: what an alias repeats, and what several checks see, is told once."""
+    """Sort by place, and drop repetitions: what an alias repeats and what several checks see is told once."""
     first: dict[tuple[str, int, int, str], Problem] = {}
     for problem in problems:
         first.setdefault((problem.file, problem.line, problem.column, problem.message), problem)
-    return tuple(sorted(first.values(), key=lambda each: (each.line, each.column, each.severity, each.message)))
+    return tuple(
+        sorted(first.values(), key=lambda each: (each.file, each.line, each.column, each.severity, each.message))
+    )
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
@@ -72,7 +76,7 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """Find the choice that is most like a word, without regard to case; None where none is like it."""
-    folded = {choice.casefold(): choice for choice in choices}
+    folded = {choice.casefold(): choice for choice in islice(choices, _MOST_GUESSED)}
     close = difflib.get_close_matches(word[:_LONGEST_GUESSED].casefold(), folded, n=1)
     return folded[close[0]] if close else None
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from router.config.masking import SourceLines
 from router.config.nodes import Entry, Node, Place
 from router.config.problems import Problem, Severity, ordered
+from router.secret import MASK
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class _Found:
     line_text: str | None
 
 
+MAX_PROBLEMS = 1_000
 _NOWHERE = Place(1, 1)
 
 
@@ -38,6 +41,8 @@ class Reading:
     tree: Node | None = None
     lenient: bool = False
     _found: list[_Found] = field(default_factory=list)
+    _settled: set[Place] = field(default_factory=set)
+    _told: Counter[Severity] = field(default_factory=Counter)
 
     def error(
         self, at: Node | Entry | Place, message: str, *, file: str | None = None, line: str | None = None
@@ -63,8 +68,20 @@ class Reading:
         lines = SourceLines(self.text, self.tree)
         return ordered(self._problem(found, lines) for found in self._found)
 
+    def settle(self, node: Node) -> None:
+        """Say no more about a value: what is wrong with it was told, and the rest would only follow from that."""
+        self._settled.add(node.place)
+
     def _note(self, at: Node | Entry | Place, found: _Found) -> None:
-        self._found.append(replace(found, place=at if isinstance(at, Place) else at.place))
+        place = at if isinstance(at, Place) else at.place
+        if found.file is None and place in self._settled:
+            return
+        told = self._told[found.severity] = self._told[found.severity] + 1
+        if told <= MAX_PROBLEMS:
+            self._found.append(replace(found, place=place))
+        elif told == MAX_PROBLEMS + 1:
+            more = f"there are more {found.severity}s than these {MAX_PROBLEMS:,}; mend them first"
+            self._found.append(replace(found, place=place, message=more, file=None))
 
     def _problem(self, found: _Found, lines: SourceLines) -> Problem:
         place = found.place
@@ -77,6 +94,6 @@ class Reading:
             code=found.code,
             severity=found.severity,
             source_line=shown,
-            width=place.width,
+            width=len(MASK) if (shown or "").startswith(MASK, marker - 1) else place.width,
             marker=marker,
         )

@@ -83,6 +83,7 @@ def _expanded(node: Scalar, reading: Reading, outside: Outside, key: str) -> Sca
 
     text = _REFERENCE.sub(value_of, node.text)
     if failed:
+        reading.settle(node)
         return _stand_in(node, key)
     return replace(node, value=text, outside=used)
 
@@ -149,6 +150,7 @@ def literal(node: Node, reading: Reading) -> Node:
             node,
             reading,
         )
+        reading.settle(node)
     return replace(node, value=node.value.replace("$${", "${"))
 
 
@@ -187,6 +189,7 @@ def _content(entry: Entry, key: str, reading: Reading, outside: Outside) -> Scal
     except _Unset as error:
         shown = named(node.text) if node.outside else named(path)
         reading.error(node, f"{entry.key}: the file {shown} {error}")
+        reading.settle(node)
         return _stand_in(node, key)
     return replace(node, value=text, outside=True)
 

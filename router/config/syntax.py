@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from functools import lru_cache
+from typing import Any
 
 import yaml
 
 from router.config.nodes import (
     BRACES,
+    DISCREET_ALIAS,
+    DISCREET_TAG,
     LINE_BREAK,
+    LOADER,
     REFERENCE_IN_BRACES,
     Node,
     Place,
@@ -24,11 +30,11 @@ _ALIAS = re.compile(r"\*[^\s,\]}]*")
 _TAG = re.compile(r"![^\s,\]}]*")
 
 
-def read_yaml(text: str) -> tuple[Node | None, list[SyntaxTrouble]]:
+def read_yaml(text: str, loader: Any = LOADER) -> tuple[Node | None, list[SyntaxTrouble]]:
     """Read a text as one YAML document; the tree is None where it cannot be read to the end."""
     try:
         _refuse_control_characters(text)
-        return read_tree(text)
+        return read_tree(text, loader)
     except SyntaxTrouble as trouble:
         return None, [trouble]
     except yaml.MarkedYAMLError as error:
@@ -49,10 +55,14 @@ def _refuse_control_characters(text: str) -> None:
 
 def position(text: str, index: int) -> tuple[int, int]:
     """Line and column, from 1, of an offset into a text."""
-    line, begin = 1, 0
-    for found in LINE_BREAK.finditer(text, 0, index):
-        line, begin = line + 1, found.end()
-    return line, index - begin + 1
+    starts = _line_starts(text)
+    line = bisect_right(starts, index)
+    return line, index - starts[line - 1] + 1
+
+
+@lru_cache(maxsize=2)
+def _line_starts(text: str) -> list[int]:
+    return [0, *(found.end() for found in LINE_BREAK.finditer(text))]
 
 
 def _in_our_words(error: yaml.MarkedYAMLError, text: str) -> SyntaxTrouble:
@@ -62,6 +72,9 @@ def _in_our_words(error: yaml.MarkedYAMLError, text: str) -> SyntaxTrouble:
     index = min(mark.index, len(text))
     place = Place(*position(text, index))
     context, problem = str(error.context or ""), str(error.problem or "")
+    if "unexpected end of stream" in problem and error.context_mark is not None:
+        opening = Place(error.context_mark.line + 1, error.context_mark.column + 1)
+        return SyntaxTrouble(opening, "the quote that opens here is never closed; end the text with the same quote")
     found = _at_start(error, text) or _by_surroundings(text, index, place)
     if found is not None:
         return found
@@ -80,9 +93,10 @@ def _at_start(error: yaml.MarkedYAMLError, text: str) -> SyntaxTrouble | None:
             place,
             f"{named(alias[0])} is read as a YAML alias because it begins with *; if it is a pattern, put it in quotes:"
             f' "{named(alias[0])[1:-1]}"',
+            DISCREET_ALIAS,
         )
     if tag := _TAG.match(text, mark.index):
-        return SyntaxTrouble(Place(place.line, place.column, len(tag[0])), tag_trouble(tag[0]))
+        return SyntaxTrouble(Place(place.line, place.column, len(tag[0])), tag_trouble(tag[0]), DISCREET_TAG)
     return None
 
 
@@ -107,16 +121,19 @@ def _sentence(context: str, problem: str, text: str, index: int, error: yaml.Mar
     if "mapping values are not allowed" in problem:
         return (
             "a ':' is not expected here; put a text that holds ': ' in quotes, and check that the keys of this map"
-            " begin in the same column"
+            " begin in the same column, each with a ':' behind it"
         )
     if "sequence entries are not allowed" in problem:
         return "a '-' is not expected here; begin each entry of a list on a line of its own, below its key"
     if "cannot start any token" in problem:
         return f"a value cannot begin with {named(character)}; put it in quotes"
-    if "unexpected end of stream" in problem:
-        return f"the quote that opens{opened} is never closed; end the text with the same quote"
     if "unknown escape" in problem or "escape" in problem:
         return "a \\ in double quotes begins an escape, and this is none; use single quotes, or write \\\\"
+    before = text[text.rfind("\n", 0, index) + 1 : index]
+    if character == ":" and ("node content" in problem or not before.strip(" -,{")):
+        return "there is no key before this ':'; expected a name"
+    if "node content" in problem:
+        return "a value is missing here"
     if "flow mapping" in context or "flow sequence" in context:
         end = "}" if "mapping" in context else "]"
         return f"the {'{' if end == '}' else '['} that opens{opened} needs a ',' or '{end}' here"
@@ -139,5 +156,7 @@ def _indentation(context: str, text: str, index: int, opened: str) -> str:
     if before.rstrip().endswith(("'", '"')):
         return "something stands behind the closing quote; put the whole value in quotes, or remove it"
     what = "list" if "collection" in context else "map"
-    expected = "an entry that begins with '- '" if what == "list" else "a 'key: value'"
-    return f"this does not fit the {what} that begins{opened}; expected {expected} in the same column as the others"
+    return (
+        f"this stands in a column that fits nothing above it (a {what} begins{opened}); begin it in the same column as"
+        " what it belongs with"
+    )

@@ -77,10 +77,12 @@ def _names(node: Node, entry: Entry, destinations: Collection[str], reading: Rea
     names = []
     for item in items:
         if not isinstance(item, Scalar) or item.value is None or isinstance(item.value, bool | float):
-            at = entry if item is node and kind_of(item) == "nothing" else item
+            empty = isinstance(item, Scalar) and item.value is None
+            what = "empty" if empty else kind_of(item)
+            at = entry if empty and item is node else item
             reading.error(
                 at,
-                f"{named(entry.key)[1:-1]} is {kind_of(item)}; expected the name of a destination, or a list of names",
+                f"{named(entry.key)[1:-1]} is {what}; expected the name of a destination, or a list of names",
             )
             return None
         name = str(item.value)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from router.config.keys import fields_of, is_public, models_in, nested_metadata, not_yet, parts_of, takes_secret
+from router.config.masking import is_word_alone
 from router.config.nodes import Entry, Node, Place, Scalar, kind_of, plain, resolve
 from router.config.nodes import Mapping as MapNode
 from router.config.nodes import Sequence as ListNode
@@ -237,14 +238,15 @@ def _sentence(found: _Found, model: type[BaseModel], section: Section) -> str:
     if kind in {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}:
         return f"{shown}; expected {_bounds(model, found)}"
     if kind == "too_long":
-        return f"{found.label} has {context.get('actual_length')} entries; expected at most {context.get('max_length')}"
+        entries, most = context.get("actual_length"), context.get("max_length")
+        return f"{_name(found, section)} has {entries} entries; expected at most {most}"
     if kind == "too_short":
-        return f"{found.label} has too few entries; expected at least {context.get('min_length')}"
-    return f"{found.label or section.what} cannot be used: {found.error['msg'][:200]}"
+        return f"{_name(found, section)} has too few entries; expected at least {context.get('min_length')}"
+    return f"{_name(found, section)} cannot be used: {found.error['msg'][:200]}"
 
 
 def _missing(found: _Found, section: Section) -> str:
-    where = f"{section.what}" if not found.label else f"'{found.label}'"
+    where = f"'{_name(found, section)}'" if found.label else section.what
     example = (section.examples or {}).get(found.key)
     return f"{where} lacks the key '{found.key}'" + (f"; expected {example}" if example else "; add it")
 
@@ -255,11 +257,17 @@ def _unknown(found: _Found, model: type[BaseModel], section: Section) -> str:
     if top and found.key in section.later:
         return not_yet(found.key)
     keys = [*section.further, *fields] if top else list(fields)
+    if not section.public and found.at_key is not None and is_word_alone(found.at_key):
+        return f"this key has no value; expected one of: {listed(keys)}, with ': ' and a value behind it"
+    if not section.public and " " in found.key:  # `{password abc}`: a colon is missing, and what follows is a secret
+        word = found.key.split()[0]
+        return f"unknown key {named(word + ' …')}; expected one of: {listed(keys)}, with a ':' behind it"
     bare = found.key.removesuffix("_file")
     if bare != found.key and bare in fields:
         return f"unknown key {named(found.key)}; only secrets can stand in files of their own, and {bare} is none"
     files = [f"{key}_file" for key, field in fields.items() if takes_secret(field)]
-    return f"unknown key {named(found.key)}; expected one of: {listed(keys)}{did_you_mean(found.key, [*keys, *files])}"
+    choices = [*keys, *files]
+    return f"unknown key {named(found.key)}; expected one of: {listed(choices)}{did_you_mean(found.key, choices)}"
 
 
 def _own_sentence(found: _Found, section: Section) -> str:
@@ -269,12 +277,19 @@ def _own_sentence(found: _Found, section: Section) -> str:
         return f"{section.what}: {sentence}" if not found.path else sentence
     if isinstance(found.node, Scalar) and (found.node.value is None or _may_quote(found, section)):
         return f"{_shown(found, section)}; {sentence}"
-    return f"{found.label or section.what} cannot be used; {sentence}"
+    return f"{_name(found, section)} cannot be used; {sentence}"
+
+
+def _name(found: _Found, section: Section) -> str:
+    """What a value is called: its key, unless that is no word and may hold what should stand behind it."""
+    if not section.public and not found.label.replace("_", "").replace("-", "").isalnum():
+        return "a value here" if found.label else section.what
+    return found.label or section.what
 
 
 def _shown(found: _Found, section: Section) -> str:
     """`timeout is 90s`; of what may be a secret only its kind is said."""
-    node, label = found.node, found.label or section.what
+    node, label = found.node, _name(found, section)
     if node is None or (isinstance(node, Scalar) and node.value is None):
         return f"{label} is empty"
     if not isinstance(node, Scalar) or not _may_quote(found, section):
