@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from router.config.keys import LATER, NAME, fields_of
+from router.config.keys import LATER, NAME, fields_of, is_public
 from router.config.nodes import Entry, Mapping, Node, Place, Scalar
 from router.config.problems import did_you_mean, listed, named
 from router.config.reading import Reading
@@ -102,6 +102,10 @@ def _type(name: str, entry: Entry, node: Mapping, reading: Reading) -> type[Dest
             value, f"the destination type '{value.value.lower()}' is not available in this version yet; {expected}"
         )
     else:
-        shown = "destination type" if value.outside else f"destination type {named(value.value)}"
+        shown = (
+            "destination type"
+            if value.outside or not is_public("type", value.text)
+            else f"destination type {named(value.value)}"
+        )
         reading.error(value, f"unknown {shown}; {expected}{did_you_mean(value.value, known)}")
     return None

@@ -116,12 +116,14 @@ def _known() -> tuple[frozenset[str], frozenset[str]]:
     return frozenset({key for key, _ in keys} - secret) | _PUBLIC_NAMES, frozenset(secret)
 
 
-def is_public(key: str) -> bool:
+def is_public(key: str, text: str = "") -> bool:
     """
     Tell whether what stands under a key of a source or destination may be shown.
 
-    Only what is known to be public is: a misspelt `tokn` still holds a token.
+    Only what is known to be public is: a misspelt `tokn` still holds a token, and a URL is one also as a `type`.
     """
+    if "://" in text and key != "site":
+        return False
     return key in _known()[0] or key.lower() in _PUBLIC_HEADERS or key.endswith("_file")
 
 

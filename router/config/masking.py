@@ -54,7 +54,7 @@ def masked_text(text: str, tree: Node) -> str:
 def _secrets_below(node: Node) -> Iterator[Scalar]:
     for key, scalar in scalars(node):
         stands_here = scalar.text.strip() or (not scalar.style and scalar.end > scalar.start)
-        if stands_here and not is_public(key) and not is_reference(scalar.text):
+        if stands_here and not is_public(key, scalar.text) and not is_reference(scalar.text):
             yield scalar
 
 

@@ -300,7 +300,8 @@ def _shown(found: _Found, section: Section) -> str:
 def _may_quote(found: _Found, section: Section) -> bool:
     if isinstance(found.node, Scalar) and found.node.outside:
         return False
-    return section.public or is_public(found.label)
+    text = found.node.text if isinstance(found.node, Scalar) else ""
+    return section.public or is_public(found.label, text)
 
 
 def _takes_one(field: Any) -> bool:
