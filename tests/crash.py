@@ -1,5 +1,5 @@
 """
-A run in which the router is killed again and again while deliveries come in, and what it must show for it.
+A run in which the router is killed and its rules change again and again while deliveries come in.
 
 `tests/test_crash.py` does a small one, `scripts/crash.py` a large one.
 """
@@ -7,6 +7,8 @@ A run in which the router is killed again and again while deliveries come in, an
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import random
 import uuid
 from collections import Counter, defaultdict
@@ -25,7 +27,7 @@ from router.signature import sign
 from tests.process import RouterProcess
 
 TOKEN = "token-of-the-crash-run"
-CONCURRENCY = {"steady": 4, "shaky": 4, "chat": 1}
+CONCURRENCY = {"steady": 4, "shaky": 4, "chat": 1, "passing": 4}
 
 RULES = """\
 sources:
@@ -38,11 +40,15 @@ destinations:
     url: http://127.0.0.1:%(shaky)d/shaky
     retry: [1s, 1s, 2s]
   chat: {type: slack, url: "http://127.0.0.1:%(chat)d/chat", rate: 500/s, retry: [1s, 1s, 2s]}
+%(passing)s
 rules:
-  - name: everything
+  - name: version %(version)d
     events: "*"
-    to: [steady, shaky, chat]
+    to: [%(to)s]
 """
+
+PASSING = '  passing: {type: http, url: "http://127.0.0.1:%d/passing", retry: [1s, 1s, 2s]}'
+BROKEN = "rules:\n  - {name: broken, evnts: nothing"
 
 
 class Sink:
@@ -78,6 +84,9 @@ class Report:
 
     acknowledged: int = 0
     kills: int = 0
+    versions: int = 0  # that judged events
+    reloads: int = 0
+    removed: int = 0
     delivered: int = 0
     dead: int = 0
     duplicates: int = 0
@@ -87,8 +96,9 @@ class Report:
 
     def __str__(self) -> str:
         return (
-            f"{self.acknowledged} events acknowledged, {self.kills} kills; {self.delivered} deliveries arrived, "
-            f"{self.dead} dead letters after the full schedule, {self.interrupted} interruptions, "
+            f"{self.acknowledged} events acknowledged, {self.kills} kills, {self.reloads} reloads; "
+            f"{self.delivered} deliveries arrived, {self.dead} dead letters after the full schedule, "
+            f"{self.removed} of a removed destination, {self.interrupted} interruptions, "
             f"{self.duplicates} duplicates (at most {self.most_duplicates}); "
             f"{len(self.faults)} faults"
         )
@@ -97,14 +107,19 @@ class Report:
 async def crash_run(folder: Path, *, events: int, kills: int, seed: int, senders: int = 8) -> Report:
     """Send events while killing the router, wait for the last delivery, and judge what arrived."""
     dice = random.Random(seed)
-    sinks = {"steady": Sink(0.0, dice), "shaky": Sink(0.5, dice), "chat": Sink(0.0, dice)}
-    (folder / "rules.yaml").write_text(RULES % {name: sink.port for name, sink in sinks.items()})
+    failing = {"steady": 0.0, "shaky": 0.5, "chat": 0.0, "passing": 0.5}
+    sinks = {name: Sink(share, dice) for name, share in failing.items()}
     router = RouterProcess(folder, {"SPACES_TOKEN": TOKEN})
     try:
-        await router.start()
         async with httpx.AsyncClient(timeout=10) as client:
             run = _Run(client, router, sinks, dice, events, kills)
+            run.write_rules()
+            await router.start()
+            changing = asyncio.create_task(run.change_rules_often())
             await asyncio.gather(run.kill_often(), *(run.send() for _ in range(senders)))
+            changing.cancel()
+            await asyncio.wait([changing])
+            await run.settle_rules()
             await run.wait_until_final()
             await run.judge()
             return run.report
@@ -131,6 +146,8 @@ class _Run:
         self._events, self._kills = sizes
         self._queue = [(str(uuid.UUID(int=dice.getrandbits(128))), dice.choice(SAMPLES)) for _ in range(self._events)]
         self._acknowledged: set[str] = set()
+        self._version = 0
+        self._starting = asyncio.Lock()
         self.report = Report(most_duplicates=self._kills * sum(CONCURRENCY.values()))
 
     async def send(self) -> None:
@@ -153,6 +170,46 @@ class _Run:
         assert answer.status_code in (200, 503), answer.text
         return answer.status_code == 200
 
+    def write_rules(self) -> None:
+        """Write the next version of the rule file: the rule is renamed, and a destination comes or goes."""
+        self._version += 1
+        self.report.versions = self._version
+        passes = self._version % 2 == 1
+        ports = {name: sink.port for name, sink in self._sinks.items()}
+        text = RULES % {
+            **ports,
+            "version": self._version,
+            "passing": PASSING % ports["passing"] if passes else "",
+            "to": "steady, shaky, chat, passing" if passes else "steady, shaky, chat",
+        }
+        (self._router.folder / "rules.yaml").write_text(text)
+
+    async def change_rules_often(self) -> None:
+        """Let every third version be a broken one, and ask for a reload each time, as long as it is let."""
+        for number in itertools.count(1):
+            async with self._starting:  # nobody starts on a broken file
+                if number % 3:
+                    self.write_rules()
+                else:
+                    (self._router.folder / "rules.yaml").write_text(BROKEN)
+                await self._reload(expected=200 if number % 3 else 422)
+            await asyncio.sleep(self._dice.uniform(0, 0.5))
+
+    async def settle_rules(self) -> None:
+        """End on a version without the passing destination: what waits for it becomes dead letters."""
+        self.write_rules()
+        if self._version % 2:
+            self.write_rules()
+        await self._reload(expected=200)
+
+    async def _reload(self, expected: int) -> None:
+        with contextlib.suppress(httpx.TransportError):  # it is being killed at this moment
+            answer = await self._client.post(f"{self._router.admin}/-/reload")
+            # 422 is fair for a good version too, where the file was broken again before it was read.
+            assert answer.status_code in (expected, 422), answer.text
+            if answer.status_code == 200:
+                self.report.reloads += 1
+
     async def kill_often(self) -> None:
         """Most kills fall while events come in, the last ones while only retries are left."""
         for number in range(self._kills):
@@ -164,7 +221,9 @@ class _Run:
             await asyncio.sleep(self._dice.uniform(0, 0.4))
             await self._router.kill()
             self.report.kills += 1
-            await self._router.start()
+            async with self._starting:
+                self.write_rules()
+                await self._router.start()
 
     async def wait_until_final(self) -> None:
         states: dict[str, int] = {}
@@ -190,11 +249,26 @@ class _Run:
             query["cursor"] = page["next"]
         for upstream_id in self._acknowledged:
             for destination in self._sinks:
-                if seen[upstream_id, destination] != 1:
-                    count = seen[upstream_id, destination]
+                count = seen[upstream_id, destination]
+                if count > 1 or (count == 0 and destination != "passing"):
                     self.report.faults.append(f"{upstream_id} has {count} deliveries to {destination}")
+        await self._judge_events()
         if self.report.duplicates > self.report.most_duplicates:
             self.report.faults.append(f"{self.report.duplicates} duplicates are more than kills × concurrency")
+
+    async def _judge_events(self) -> None:
+        query: dict[str, str | int] = {"limit": 500}
+        versions = set()
+        while True:
+            page = await self._ask("events", query)
+            for event in page["events"]:
+                versions.update(event["rules"])
+                if len(event["rules"]) != 1:
+                    self.report.faults.append(f"event {event['id']} was judged by {event['rules']}")
+            if page["next"] is None:
+                break
+            query["cursor"] = page["next"]
+        self.report.versions = len(versions)
 
     async def _judge_delivery(self, delivery: dict[str, Any]) -> None:
         report = self.report
@@ -211,6 +285,8 @@ class _Run:
                 report.faults.append(f"{delivery['id']} is called delivered and never arrived")
         elif delivery["state"] == "dead" and history.count("temporary") == 4:
             report.dead += 1
+        elif delivery["reason"] == "destination removed" and delivery["destination"] == "passing":
+            report.removed += 1
         else:
             report.faults.append(f"{delivery['id']} ended as {delivery['state']} ({delivery['reason']}): {history}")
 

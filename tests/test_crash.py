@@ -13,4 +13,5 @@ async def test_nothing_acknowledged_is_lost_by_kills(tmp_path: Path) -> None:
     assert not report.faults, "\n".join([str(report), *report.faults])
     assert report.acknowledged == 120
     assert report.kills == 4
+    assert report.reloads > 2
     assert report.delivered > 240
