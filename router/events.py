@@ -37,6 +37,10 @@ class DeliveryState(StrEnum):
 _FINAL = frozenset({DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.SUPPRESSED, DeliveryState.MERGED})
 
 
+DESTINATION_REMOVED = "destination removed"
+"""Reason of a delivery that is dead because the rule file does not name its destination, or has it switched off."""
+
+
 class Outcome(StrEnum):
     """How one attempt ended."""
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from router.clock import Clock
 from router.config.model import Configuration, Source
 from router.errors import SignatureMismatch, StoreUnavailable, UnreadableBody
-from router.events import Delivery, DeliveryState, Event, Rejection
+from router.events import DESTINATION_REMOVED, Delivery, DeliveryState, Event, Rejection
 from router.ids import IdSource
 from router.intake import Counts, Disk, Intake, Limits, Refusals, Turns, shown
 from router.messages.context import build_namespace
@@ -26,7 +26,7 @@ from router.payload import JSON
 from router.rules.ruleset import Route
 from router.signature import is_well_formed, verify
 from router.sources import hops, is_event_name, kept_headers, upstream_id
-from router.store.base import Store
+from router.store.base import Accepted, Store
 
 __all__ = ["RETRY_AFTER", "Admission", "Answer", "Counts", "Ingress", "Lanes", "Limits"]
 
@@ -35,7 +35,6 @@ log = logging.getLogger("router.ingress")
 HOOKS = "/hooks/"
 HEALTH = "/healthz"
 RETRY_AFTER = {"Retry-After": "60"}
-REMOVED = "destination removed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +57,17 @@ class Admission:
 class Lanes(Protocol):
     """What ingress needs of the lanes."""
 
-    @property
-    def dry_run(self) -> bool:
-        """Whether nothing is sent, so that nothing is ever `sending`."""
+    def reserve(self, destination: str, delivery_id: int) -> int | None:
+        """
+        Take a free slot for a delivery that is about to be stored. Either `hand_over` or `release` has to follow.
+
+        Returns:
+            The epoch under which it is to be stored as `sending`; None where it has to wait its turn, as `pending`.
+        """
         ...
 
-    def reserve(self, destination: str) -> int | None:
-        """Take a free slot now; the epoch under which the delivery is to be stored as `sending`."""
-        ...
-
-    def release(self, destination: str) -> None:
-        """Give a reserved slot back."""
+    def release(self, delivery: Delivery) -> None:
+        """Forget a delivery that was not stored, or not as `sending`; its slot is free again."""
         ...
 
     def hand_over(self, event: Event, deliveries: Sequence[Delivery]) -> None:
@@ -240,45 +239,42 @@ class Ingress:
     ) -> Answer:
         """Judge an event and store it with its deliveries, in one commit; then hand them to the lanes."""
         turn = self._turns.take()
-        reserved: list[str] = []
+        deliveries: list[Delivery] = []
         handing_over: Callable[[], None] | None = None
         try:
             namespace = partial(build_namespace, event, received.source.kind, received.source.site)
             judgement = configuration.rules.judge(event.name, event.source, namespace)
             facts["rules"] = list(judgement.matched)
-            deliveries = [self._delivery(event, route, configuration, reserved) for route in judgement.routes]
+            for route in judgement.routes:
+                # One by one: what the first ones reserved is given back should the next one fail.
+                deliveries.append(self._delivery(event, route, configuration))  # noqa: PERF401
             accepted = await self._store.accept(event, deliveries)
             if accepted.repeat:
                 self._log_repeat(event, accepted.event_id, received.peer)
                 return Answer(200, {"status": "repeat", "event": str(accepted.event_id)})
             if accepted.repeated_body:
                 event = replace(event, repeated_body=True)
-            handing_over = partial(self._lanes.hand_over, event, deliveries)
-            self._log_accepted(event, deliveries, received.peer)
+            stored = [self._as_stored(delivery, accepted) for delivery in deliveries]
+            handing_over = partial(self._lanes.hand_over, event, stored)
+            self._log_accepted(event, stored, received.peer)
             return Answer(200, {"status": "stored", "event": str(event.id)})
         finally:
             if handing_over is None:
-                for destination in reserved:
-                    self._lanes.release(destination)
+                for delivery in deliveries:
+                    self._lanes.release(delivery)
             self._turns.finish(turn, handing_over)
 
-    def _delivery(self, event: Event, route: Route, configuration: Configuration, reserved: list[str]) -> Delivery:
-        """
-        Make one delivery, `sending` where its lane has a free slot.
-
-        Args:
-            reserved: Destinations at which a slot was taken for this event; added to, so that they can be given back
-                whatever happens next.
-        """
+    def _delivery(self, event: Event, route: Route, configuration: Configuration) -> Delivery:
+        """Make one delivery, `sending` where its lane has a free slot."""
+        delivery_id = self._ids.next()
         destination = configuration.destinations.get(route.destination)
         state, reason, epoch = DeliveryState.PENDING, "", None
         if destination is None or not destination.enabled:
-            state, reason = DeliveryState.DEAD, REMOVED
-        elif not self._lanes.dry_run and (epoch := self._lanes.reserve(route.destination)) is not None:
+            state, reason = DeliveryState.DEAD, DESTINATION_REMOVED
+        elif (epoch := self._lanes.reserve(route.destination, delivery_id)) is not None:
             state = DeliveryState.SENDING
-            reserved.append(route.destination)
         return Delivery(
-            id=self._ids.next(),
+            id=delivery_id,
             event_id=event.id,
             rule=route.rule,
             destination=route.destination,
@@ -290,6 +286,13 @@ class Ingress:
             created_at=event.received_at,
             updated_at=event.received_at,
         )
+
+    def _as_stored(self, delivery: Delivery, accepted: Accepted) -> Delivery:
+        """A delivery whose lane has another owner by now was stored as `pending`, and its slot is not needed."""
+        if delivery.id not in accepted.demoted:
+            return delivery
+        self._lanes.release(delivery)
+        return replace(delivery, state=DeliveryState.PENDING, epoch=None)
 
     # Refusals
 

@@ -171,5 +171,6 @@ class Turns:
                 try:
                     following()
                 except Exception:
-                    # The event is stored and promised; its deliveries are found at the next look into the store.
+                    # The event is stored and promised: what waits is found at the next look into the store, and what is
+                    # `sending` at the next start.
                     log.exception("event.not_handed_over")

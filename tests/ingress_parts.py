@@ -9,7 +9,7 @@ from typing import cast
 from router.clock import Clock as ClockProtocol
 from router.config.load import load_text
 from router.config.model import Configuration
-from router.events import Delivery, Event
+from router.events import Delivery, DeliveryState, Event
 from router.ids import IdSource
 from router.ingress import Ingress, Limits
 from router.signature import sign
@@ -57,19 +57,24 @@ class Slots:
     free: dict[str, int] = field(default_factory=dict)
     dry_run: bool = False
     handed_over: list[tuple[Event, tuple[Delivery, ...]]] = field(default_factory=list)
+    announced: set[int] = field(default_factory=set)
     trouble: Exception | None = None
 
-    def reserve(self, destination: str) -> int | None:
-        if self.free.get(destination, 0) <= 0:
+    def reserve(self, destination: str, delivery_id: int) -> int | None:
+        if self.dry_run or self.free.get(destination, 0) <= 0:
+            self.announced.add(delivery_id)
             return None
         self.free[destination] -= 1
         return 7
 
-    def release(self, destination: str) -> None:
-        self.free[destination] += 1
+    def release(self, delivery: Delivery) -> None:
+        if delivery.state is DeliveryState.SENDING:
+            self.free[delivery.destination] += 1
+        self.announced.discard(delivery.id)
 
     def hand_over(self, event: Event, deliveries: Sequence[Delivery]) -> None:
         self.handed_over.append((event, tuple(deliveries)))
+        self.announced -= {delivery.id for delivery in deliveries}
         if self.trouble is not None:
             raise self.trouble
 

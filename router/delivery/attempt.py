@@ -166,8 +166,13 @@ class Attempts:
         return after_failure(failure, delivery.failures, self._clock.now(), schedule, throttled_since)
 
     async def _throttled_since(self, delivery: Delivery) -> datetime | None:
+        """Tell since when it has only been throttled; what cannot be read now counts as nothing."""
         since: datetime | None = None
-        for attempt in reversed(await self._store.attempts(delivery.id)):
+        try:
+            earlier = await self._store.attempts(delivery.id)
+        except StoreUnavailable:
+            return None
+        for attempt in reversed(earlier):
             if attempt.outcome is not Outcome.THROTTLED:
                 break
             since = attempt.started_at

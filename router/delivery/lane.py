@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 
 from router.clock import Clock, Timer
@@ -43,6 +44,10 @@ class Surroundings(Protocol):
     recent: RecentEvents
     suspects: Suspects
     dry_run: bool
+
+    def is_announced(self, destinations: Collection[str]) -> bool:
+        """Whether a delivery to one of these, which found no free slot, is on its way through the store."""
+        ...
 
     def due_later(self, destination: str, due_at: datetime) -> None:
         """Tell the lane that serves this destination today when to look again."""
@@ -90,6 +95,7 @@ class Lane:
         self._ready: deque[_Waiting] = deque()
         self._reserved: Counter[str] = Counter()
         self._in_flight: dict[int, asyncio.Task[None]] = {}
+        self._in_slots: set[int] = set()
         self._closed = False
         self._behind = not around.dry_run  # a dry run leaves alone what waited before it
         self._missed = False
@@ -102,6 +108,11 @@ class Lane:
     @property
     def members(self) -> Mapping[str, Member]:
         return self._members
+
+    @property
+    def target(self) -> str:
+        """The real place behind all members."""
+        return next(iter(self._members.values())).destination.target
 
     @property
     def in_flight(self) -> frozenset[int]:
@@ -125,8 +136,10 @@ class Lane:
 
     def reserve(self, destination: str) -> int | None:
         """Take a slot for a delivery that is about to be stored; its epoch, or None where it has to wait its turn."""
-        busy = self._ready or self._behind or self._free <= 0 or self._waits_for or self._closed or self._around.dry_run
-        if busy or self._pace.wait(self._around.clock.monotonic()) > 0:
+        around = self._around
+        busy = self._ready or self._behind or self._free <= 0 or self._waits_for or self._closed or around.dry_run
+        # An earlier one that waits its turn may not be here yet, and must not be overtaken.
+        if busy or around.is_announced(self._members) or self._pace.wait(around.clock.monotonic()) > 0:
             return None
         self._occupy()
         self._reserved[destination] += 1
@@ -138,7 +151,7 @@ class Lane:
     def release(self, destination: str) -> None:
         """Give a reserved slot back: nothing was stored."""
         self._reserved[destination] -= 1
-        self._vacate()
+        self._open_slot()
 
     def start(self, delivery: Delivery) -> None:
         """Send a delivery that was stored as `sending` in a reserved slot."""
@@ -147,12 +160,15 @@ class Lane:
 
     def offer(self, delivery: Delivery) -> None:
         """Queue a delivery that was stored as `pending` and is due."""
+        self._queue(_Waiting.of(delivery))
+
+    def _queue(self, waiting: _Waiting) -> None:
         if self._closed:
             return
         if self._behind or (len(self._ready) >= WINDOW and not self._around.dry_run):
             self._behind = self._missed = True
         else:
-            self._ready.append(_Waiting.of(delivery))
+            self._ready.append(waiting)
         self.fill()
 
     def look_again(self) -> None:
@@ -160,6 +176,12 @@ class Lane:
         if not self._around.dry_run:
             self._behind = self._missed = True
             self.fill()
+
+    def start_over(self) -> None:
+        """Read the store afresh: what is held here may not be the whole truth, nor in order."""
+        if not self._around.dry_run:
+            self._ready.clear()
+            self.look_again()
 
     def due_later(self, due_at: datetime) -> None:
         """Look again at that time."""
@@ -181,6 +203,11 @@ class Lane:
         self._concurrency = concurrency
         self._pace.change(rate)
         self.fill()
+
+    def follow(self, earlier: Lane) -> None:
+        """Keep to what a lane that served the same target before has promised it: its pause and its pace."""
+        if earlier.target == self.target:
+            self._pace.follow(earlier._pace)
 
     def pause(self, until: datetime) -> None:
         now = self._around.clock.now()
@@ -226,30 +253,27 @@ class Lane:
             if wait > 0:
                 self._come_back_in(wait)
                 return
-            if not around.suspects.may_start(self._ready[0].interruptions):
+            following = self._ready[0]
+            if following.delivery_id in self._in_flight:  # its latest outcome is not on disk yet
                 return
-            waiting = self._ready.popleft()
+            if not around.suspects.may_start(following.interruptions):
+                return
+            self._ready.popleft()
             self._occupy()
-            around.suspects.started(waiting.delivery_id, waiting.interruptions)
-            self._spawn(waiting.delivery_id, self._claim_and_send(waiting))
+            around.suspects.started(following.delivery_id, following.interruptions)
+            work = self._rehearse(following) if around.dry_run else self._claim_and_send(following)
+            self._spawn(following.delivery_id, work)
 
     async def _claim_and_send(self, waiting: _Waiting) -> None:
         around = self._around
         epoch = self._members[waiting.destination].epoch
         try:
-            if around.dry_run:
-                await self._rehearse(waiting)
-                return
             delivery = await around.store.claim(waiting.delivery_id, epoch, around.clock.now())
         except StoreUnavailable:
-            # It still waits in the store; the store's recovery makes every lane look again.
-            self._behind = True
-            self._vacate()
+            self.start_over()  # it still waits in the store, and those behind it must not overtake it
             return
-        if delivery is None:  # released to another lane, replayed or ended in the meantime
-            self._vacate()
-            return
-        await self._send(delivery)
+        if delivery is not None:  # None: it was ended in the meantime
+            await self._send(delivery)
 
     async def _send(self, delivery: Delivery) -> None:
         around = self._around
@@ -260,18 +284,23 @@ class Lane:
         recorded = asyncio.ensure_future(around.store.record(transition))
         # The slot is free as soon as the outcome stands in the store's queue: the claim of the next
         # delivery stands behind it there, so at no moment are more deliveries `sending` than slots.
-        self._vacate_after_this_step()
+        # `ensure_future` queues the record at the next step of the loop; the slot opens at the one after.
+        asyncio.get_running_loop().call_soon(self._vacate, delivery.id)
         await recorded
         if transition.state is DeliveryState.RETRYING and transition.due_at is not None:
             around.due_later(delivery.destination, transition.due_at)
 
     async def _rehearse(self, waiting: _Waiting) -> None:
         around = self._around
-        listed = await around.store.delivery(waiting.delivery_id)
+        try:
+            listed = await around.store.delivery(waiting.delivery_id)
+        except StoreUnavailable:
+            # Not left to a look into the store: what waited before the dry run is there too, and is left alone.
+            around.clock.call_later(STORE_PAUSE, partial(self._queue, waiting))
+            return
         if listed is not None:
             destination = self._members[waiting.destination].destination
             await around.store.record(await around.attempts.rehearse(listed.delivery, around.recent.get, destination))
-        self._vacate()
 
     def _rest(self, delivery: Delivery, transition: Transition) -> None:
         assert transition.paused_until is not None  # noqa: S101 - the caller asked
@@ -285,26 +314,33 @@ class Lane:
     def _read_on(self) -> None:
         if self._behind and self._reading is None:
             self._reading = asyncio.get_running_loop().create_task(self._read())
+            self._reading.add_done_callback(self._has_read)
 
     async def _read(self) -> None:
         around = self._around
-        try:
-            self._missed = False
-            now = around.clock.now()
-            limit = WINDOW + len(self._in_flight)
-            due = await around.store.due(self._members, now, limit)
-            later = await around.store.next_due(self._members, now)
-            held = {waiting.delivery_id for waiting in self._ready} | self._in_flight.keys()
-            self._ready.extend(_Waiting.of(delivery) for delivery in due if delivery.id not in held)
-            self._behind = self._missed or len(due) >= limit
-            if later is not None:
-                self.due_later(later)
-        except StoreUnavailable:
-            self._behind = True
+        self._missed = False
+        now = around.clock.now()
+        limit = WINDOW + len(self._in_flight)
+        due = await around.store.due(self._members, now, limit)
+        later = await around.store.next_due(self._members, now)
+        held = {waiting.delivery_id for waiting in self._ready} | self._in_flight.keys()
+        self._ready.extend(_Waiting.of(delivery) for delivery in due if delivery.id not in held)
+        self._behind = self._missed or len(due) >= limit
+        if later is not None:
+            self.due_later(later)
+
+    def _has_read(self, reading: asyncio.Task[None]) -> None:
+        self._reading = None
+        if reading.cancelled():
             return
-        finally:
-            self._reading = None
-        self.fill()
+        error = reading.exception()
+        if error is None:
+            self.fill()
+            return
+        if not isinstance(error, StoreUnavailable):
+            log.error("lane.bug", exc_info=error, extra={"destinations": sorted(self._members)})
+        if not self._closed:  # still behind; nobody else would come here again while the store can write
+            self._come_back_in(STORE_PAUSE)
 
     def _something_is_due(self) -> None:
         self._due_at = self._due_timer = None
@@ -321,18 +357,20 @@ class Lane:
         self._free -= 1
         self._pace.start(self._around.clock.monotonic())
 
-    def _vacate(self) -> None:
+    def _open_slot(self) -> None:
         self._free += 1
         self.fill()
         self._check_idle()
 
-    def _vacate_after_this_step(self) -> None:
-        # `ensure_future` queues the record at the next step of the loop; the slot opens at the one after.
-        asyncio.get_running_loop().call_soon(self._vacate)
+    def _vacate(self, delivery_id: int) -> None:
+        if delivery_id in self._in_slots:
+            self._in_slots.remove(delivery_id)
+            self._open_slot()
 
     def _spawn(self, delivery_id: int, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._in_flight[delivery_id] = task
+        self._in_slots.add(delivery_id)
         task.add_done_callback(lambda done: self._ended(delivery_id, done))
 
     def _ended(self, delivery_id: int, task: asyncio.Task[None]) -> None:
@@ -340,6 +378,8 @@ class Lane:
         self._around.suspects.ended(delivery_id)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("lane.bug", exc_info=error, extra={"delivery_id": str(delivery_id)})
+        self._vacate(delivery_id)  # where it ended before its outcome
+        self.fill()
         self._check_idle()
 
     def _check_idle(self) -> None:
@@ -350,6 +390,7 @@ class Lane:
 
     def _predecessor_is_idle(self, lane: Lane) -> None:
         self._waits_for.discard(lane)
+        self.follow(lane)  # its last answers may have asked for a pause
         self.fill()
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,12 +17,10 @@ from router.delivery.recent import RecentEvents
 from router.delivery.suspects import Suspects
 from router.destinations.base import Destination
 from router.errors import StoreUnavailable
-from router.events import Delivery, DeliveryState, Event
+from router.events import DESTINATION_REMOVED, Delivery, DeliveryState, Event
 from router.store.base import LaneState, Store
 
 log = logging.getLogger("router.delivery")
-
-REMOVED = "destination removed"
 
 
 class Lanes:
@@ -42,21 +41,34 @@ class Lanes:
         self._owned: dict[str, LaneState] = {}
         self._by_name: dict[str, Lane] = {}
         self._retired: set[Lane] = set()
+        self._announced: dict[str, set[int]] = {}
         self._chores: set[asyncio.Task[None]] = set()
+        self._has_adopted = False
         self._stopping = False
         store.on_recovery = self._recover
 
     # Ingress
 
-    def reserve(self, destination: str) -> int | None:
-        """Take a free slot now; the epoch under which the delivery is to be stored as `sending`."""
-        lane = self._by_name.get(destination)
-        return lane.reserve(destination) if lane is not None else None
+    def reserve(self, destination: str, delivery_id: int) -> int | None:
+        """
+        Take a free slot for a delivery that is about to be stored. Either `hand_over` or `release` has to follow.
 
-    def release(self, destination: str) -> None:
-        """Give a reserved slot back: nothing was stored."""
-        if (lane := self._reserved_at(destination)) is not None:
-            lane.release(destination)
+        Returns:
+            The epoch under which it is to be stored as `sending`; None where it has to wait its turn, as `pending`.
+            Until it is handed over, no later one overtakes it.
+        """
+        lane = self._by_name.get(destination)
+        epoch = lane.reserve(destination) if lane is not None else None
+        if epoch is None:
+            self._announced.setdefault(destination, set()).add(delivery_id)
+        return epoch
+
+    def release(self, delivery: Delivery) -> None:
+        """Forget a delivery that was not stored, or not as `sending`; its slot is free again."""
+        if delivery.state is not DeliveryState.SENDING:
+            self._arrived(delivery)
+        elif (lane := self._reserved_at(delivery.destination)) is not None:
+            lane.release(delivery.destination)
 
     def hand_over(self, event: Event, deliveries: Sequence[Delivery]) -> None:
         """Take what was just stored. Calls come in the order of the events."""
@@ -66,7 +78,19 @@ class Lanes:
                 if (lane := self._reserved_at(delivery.destination)) is not None:
                     lane.start(delivery)
             elif delivery.state is DeliveryState.PENDING:
+                self._arrived(delivery)
                 self.offer(delivery)
+
+    def is_announced(self, destinations: Collection[str]) -> bool:
+        """Whether a delivery to one of these, which found no free slot, is on its way through the store."""
+        return not self._announced.keys().isdisjoint(destinations)
+
+    def _arrived(self, delivery: Delivery) -> None:
+        announced = self._announced.get(delivery.destination)
+        if announced is not None:
+            announced.discard(delivery.id)
+            if not announced:
+                del self._announced[delivery.destination]
 
     def offer(self, delivery: Delivery) -> None:
         """Queue a stored delivery that is due."""
@@ -84,11 +108,6 @@ class Lanes:
         else:
             self._bury_soon(destination)
 
-    def look_again(self, destination: str) -> None:
-        """Read the store: a delivery of this destination was made due."""
-        if (lane := self._by_name.get(destination)) is not None:
-            lane.look_again()
-
     # The rule file
 
     async def prepare(self, configuration: Configuration) -> None:
@@ -105,6 +124,8 @@ class Lanes:
 
     def adopt(self, configuration: Configuration) -> None:
         """Serve the destinations as this rule set describes them. Settings of old ones change in place."""
+        if self._stopping:
+            return
         served = _served(configuration)
         groups: dict[str, dict[str, Member]] = {}
         for name, destination in served.items():
@@ -121,53 +142,56 @@ class Lanes:
         for lane in gone:
             self._retired.add(lane)
             lane.when_idle(self._retired.discard)
-        for members in groups.values():
+        for target, members in groups.items():
             if not members.keys() & kept.keys():
-                lanes |= dict.fromkeys(members, self._new_lane(members, gone))
+                lanes |= dict.fromkeys(members, self._new_lane(target, members, gone))
         self._by_name = lanes
+        self._has_adopted = True
         for lane in gone:
             lane.retire()
         self._fill_all()
 
     async def bury_removed(self) -> None:
         """End what waits for destinations that the rule file does not name any more."""
-        if self.dry_run:
+        if self.dry_run:  # leaves alone what waited before it
             return
-        for name in sorted(set(await self.store.destinations_waiting()) - self._by_name.keys()):
+        for name in sorted(await self.store.destinations_waiting()):
             await self._bury(name)
 
     def _same_lane(self, target: str, members: Mapping[str, Member]) -> Lane | None:
         lane = self._by_name.get(next(iter(members)))
         if lane is None or lane.members.keys() != members.keys():
             return None
-        same_target = all(member.destination.target == target for member in lane.members.values())
-        return lane if same_target else None
+        return lane if lane.target == target else None
 
-    def _new_lane(self, members: Mapping[str, Member], gone: frozenset[Lane]) -> Lane:
-        targets = {member.destination.target for member in members.values()}
-        before = frozenset(
+    def _new_lane(self, target: str, members: Mapping[str, Member], gone: frozenset[Lane]) -> Lane:
+        earlier = {
             lane
             for lane in gone | self._retired
-            if not lane.is_idle
-            and (
-                lane.members.keys() & members.keys()
-                or targets & {member.destination.target for member in lane.members.values()}
-            )
-        )
-        lane = Lane(members, self, before)
+            if lane.target == target or not lane.members.keys().isdisjoint(members)
+        }
+        lane = Lane(members, self, frozenset(one for one in earlier if not one.is_idle))
+        for one in earlier:
+            lane.follow(one)
         for name in members:
-            if (paused_until := self._owned[name].paused_until) is not None:
-                lane.pause(paused_until)
+            # Of an earlier process, so it counts once; from then on the lanes know better.
+            state = self._owned[name]
+            self._owned[name] = replace(state, paused_until=None)
+            if state.paused_until is not None:
+                lane.pause(state.paused_until)
         return lane
 
     def _bury_soon(self, destination: str) -> None:
         """Of a delivery that was judged or attempted while a reload took its destination away."""
-        if self._by_name and not self._stopping:
+        if not self.dry_run:
             self._spawn(self._bury(destination))
 
     async def _bury(self, destination: str) -> None:
+        """End what waits for a destination, unless it is served, perhaps again."""
+        if not self._has_adopted or self._stopping or destination in self._by_name:
+            return
         try:
-            count = await self.store.bury(destination, self.clock.now(), REMOVED)
+            count = await self.store.bury(destination, self.clock.now(), DESTINATION_REMOVED)
         except StoreUnavailable:
             return  # recovery buries it
         if count:
@@ -187,7 +211,7 @@ class Lanes:
 
     async def _resume(self) -> None:
         for lane in set(self._by_name.values()):
-            lane.look_again()
+            lane.start_over()
         try:
             await self.bury_removed()
         except StoreUnavailable:
@@ -215,7 +239,8 @@ class Lanes:
         self._by_name = {}
         for lane in lanes:
             lane.retire()
-        finishing = asyncio.gather(*(lane.finish() for lane in lanes), *self._chores)
+        # A chore that fails has said so, and must not keep the rest from ending in order.
+        finishing = asyncio.gather(*(lane.finish() for lane in lanes), *self._chores, return_exceptions=True)
         try:
             async with asyncio.timeout(grace):
                 await asyncio.shield(finishing)
@@ -243,7 +268,12 @@ class Lanes:
     def _spawn(self, chore: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(chore)
         self._chores.add(task)
-        task.add_done_callback(self._chores.discard)
+        task.add_done_callback(self._chore_ended)
+
+    def _chore_ended(self, task: asyncio.Task[None]) -> None:
+        self._chores.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("lane.bug", exc_info=error)
 
 
 def _served(configuration: Configuration) -> dict[str, Destination]:

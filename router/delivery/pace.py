@@ -24,6 +24,11 @@ class Pace:
         """Rest until then; a pause never shortens an earlier one."""
         self._paused_until = max(self._paused_until, until)
 
+    def follow(self, earlier: Pace) -> None:
+        """Take over where another one stands: when it would have opened, and its pause."""
+        self._open_at = max(self._open_at, earlier._open_at)
+        self._paused_until = max(self._paused_until, earlier._paused_until)
+
     def wait(self, now: float) -> float:
         """Seconds until the next start is allowed; 0 for now."""
         return max(0.0, self._open_at - now, self._paused_until - now)

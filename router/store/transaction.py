@@ -78,16 +78,24 @@ class Transaction:
         self._health.setdefault(destination, _LaneHealth()).failures += 1
 
     def lane_paused(self, destination: str, until: int) -> None:
-        self._health.setdefault(destination, _LaneHealth()).paused_until = until
+        health = self._health.setdefault(destination, _LaneHealth())
+        health.paused_until = until if health.paused_until is None else max(health.paused_until, until)
 
     def write_lanes(self) -> None:
         """Write the gathered health of lanes, also before anything reads it back."""
         for destination, health in self._health.items():
             self._cursor.execute(
                 "UPDATE lanes SET consecutive_failures = iif(?, 0, consecutive_failures) + ?,"
-                " last_success_at = coalesce(?, last_success_at), paused_until = coalesce(?, paused_until)"
-                " WHERE destination = ?",
-                (health.reset, health.failures, health.last_success_at, health.paused_until, destination),
+                " last_success_at = coalesce(?, last_success_at),"
+                " paused_until = iif(? > coalesce(paused_until, 0), ?, paused_until) WHERE destination = ?",
+                (
+                    health.reset,
+                    health.failures,
+                    health.last_success_at,
+                    health.paused_until,  # a pause never shortens an earlier one
+                    health.paused_until,
+                    destination,
+                ),
             )
         self._health.clear()
 
