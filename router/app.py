@@ -36,7 +36,7 @@ from router.intake import Limits
 from router.listener import Listener
 from router.logs import configure_logging
 from router.secret import Redactor
-from router.sockets import listen_on
+from router.sockets import allow_many_descriptors, listen_on
 from router.store.base import Store
 from router.store.sqlite import SqliteStore
 
@@ -206,6 +206,7 @@ def serve(settings: Settings, environ: Mapping[str, str]) -> int:
     configuration = load(settings.rules, environ)
     redactor = Redactor()
     configure_logging(settings.log_format, settings.log_level, redactor)
+    allow_many_descriptors()
     return asyncio.run(_serve(App, settings, configuration, environ, redactor))
 
 

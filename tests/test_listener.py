@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
+import resource
 import shutil
+import socket
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -692,6 +695,46 @@ async def test_one_connection_too_many_is_503(start: Start) -> None:
 
 
 # Failures of ours, and the end
+
+
+async def test_without_descriptors_callers_are_sent_away_and_the_loop_rests(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Out of open files: who calls is closed, one line says why, open connections work on, and later ones too."""
+    site = start()
+    before = await site.connect()
+    assert (await before.ask(request())).status == 200
+    callers = [socket.socket() for _ in range(20)]
+    with no_descriptors_left():
+        for caller in callers:
+            caller.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                caller.connect(("127.0.0.1", site.listener.port))
+        assert (await before.ask(request(headers=signed(delivery="2")))).status == 200
+        for caller in callers:
+            async with asyncio.timeout(5):
+                assert await asyncio.get_running_loop().sock_recv(caller, 1) == b""
+            caller.close()
+    assert [record.message for record in caplog.records].count("connections.no_descriptors") == 1
+    assert (await site.ask(request(headers=signed(delivery="3")))).status == 200
+
+
+@contextlib.contextmanager
+def no_descriptors_left() -> Iterator[None]:
+    """Lower the limit of this process to what is open, but for the gaps below, which are filled."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(descriptor.name) for descriptor in Path("/dev/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
+    fillers: list[int] = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                fillers.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        for filler in fillers:
+            os.close(filler)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_a_bug_is_503_and_the_next_request_is_served(start: Start, caplog: pytest.LogCaptureFixture) -> None:
