@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from router.delivery.lane import STORE_PAUSE
+from router.delivery.queue import STORE_PAUSE
 from router.errors import TemporaryFailure, Throttled
 from router.events import DeliveryState
 from router.store.sqlite import SqliteStore

@@ -1,15 +1,10 @@
-"""
-One lane: the queue, pace and pause of one real target.
-
-A lane keeps the ids of at most `WINDOW` deliveries that are due. When it holds back more, or when something in the
-store falls due, it is *behind* and reads on once its own are started. So nothing in memory grows with the backlog.
-"""
+"""One lane: the queue, pace and pause of one real target."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +14,7 @@ from typing import Any, Protocol
 from router.clock import Clock, Timer
 from router.delivery.attempt import Attempts
 from router.delivery.pace import Pace
+from router.delivery.queue import STORE_PAUSE, Queue, Waiting
 from router.delivery.recent import RecentEvents
 from router.delivery.suspects import Suspects
 from router.destinations.base import Destination
@@ -28,11 +24,6 @@ from router.fields import Rate
 from router.store.base import Store, Transition
 
 log = logging.getLogger("router.delivery")
-
-WINDOW = 1000
-
-STORE_PAUSE = 1.0
-"""Seconds between two looks at a store that cannot write."""
 
 
 class Surroundings(Protocol):
@@ -62,18 +53,6 @@ class Member:
     epoch: int
 
 
-@dataclass(frozen=True)
-class _Waiting:
-    delivery_id: int
-    event_id: int
-    destination: str
-    interruptions: int = 0
-
-    @classmethod
-    def of(cls, delivery: Delivery) -> _Waiting:
-        return cls(delivery.id, delivery.event_id, delivery.destination, delivery.interruptions)
-
-
 class Lane:
     """
     Starts deliveries in the order of their events, as many at once and as fast as its target allows.
@@ -92,17 +71,19 @@ class Lane:
         self._concurrency, rate = _limits(self._members)
         self._free = self._concurrency
         self._pace = Pace(rate)
-        self._ready: deque[_Waiting] = deque()
         self._reserved: Counter[str] = Counter()
         self._in_flight: dict[int, asyncio.Task[None]] = {}
         self._in_slots: set[int] = set()
+        self._queue = Queue(
+            self._members.keys(),
+            self._in_flight.keys(),
+            self.fill,
+            store=around.store,
+            clock=around.clock,
+            stored=not around.dry_run,
+        )
         self._closed = False
-        self._behind = not around.dry_run  # a dry run leaves alone what waited before it
-        self._missed = False
-        self._reading: asyncio.Task[None] | None = None
         self._pace_timer: Timer | None = None
-        self._due_timer: Timer | None = None
-        self._due_at: datetime | None = None
         self._idle_calls: list[Callable[[Lane], None]] = []
 
     @property
@@ -122,7 +103,7 @@ class Lane:
     @property
     def is_busy(self) -> bool:
         """Whether anything is being sent, recorded or read."""
-        return bool(self._in_flight or self._reading)
+        return bool(self._in_flight or self._queue.reading)
 
     @property
     def has_reservations(self) -> bool:
@@ -137,7 +118,7 @@ class Lane:
     def reserve(self, destination: str) -> int | None:
         """Take a slot for a delivery that is about to be stored; its epoch, or None where it has to wait its turn."""
         around = self._around
-        busy = self._ready or self._behind or self._free <= 0 or self._waits_for or self._closed or around.dry_run
+        busy = self._free <= 0 or not self._queue.is_empty or self._waits_for or self._closed or around.dry_run
         # An earlier one that waits its turn may not be here yet, and must not be overtaken.
         if busy or around.is_announced(self._members) or self._pace.wait(around.clock.monotonic()) > 0:
             return None
@@ -160,38 +141,15 @@ class Lane:
 
     def offer(self, delivery: Delivery) -> None:
         """Queue a delivery that was stored as `pending` and is due."""
-        self._queue(_Waiting.of(delivery))
-
-    def _queue(self, waiting: _Waiting) -> None:
-        if self._closed:
-            return
-        if self._behind or (len(self._ready) >= WINDOW and not self._around.dry_run):
-            self._behind = self._missed = True
-        else:
-            self._ready.append(waiting)
-        self.fill()
-
-    def look_again(self) -> None:
-        """Read the store: something there may be due that this lane does not hold."""
-        if not self._around.dry_run:
-            self._behind = self._missed = True
-            self.fill()
+        self._queue.put(Waiting.of(delivery))
 
     def start_over(self) -> None:
-        """Read the store afresh: what is held here may not be the whole truth, nor in order."""
-        if not self._around.dry_run:
-            self._ready.clear()
-            self.look_again()
+        """Read afresh what waits: the store may know better."""
+        self._queue.start_over()
 
     def due_later(self, due_at: datetime) -> None:
-        """Look again at that time."""
-        if self._closed or (self._due_at is not None and self._due_at <= due_at):
-            return
-        if self._due_timer is not None:
-            self._due_timer.cancel()
-        self._due_at = due_at
-        wait = (due_at - self._around.clock.now()).total_seconds()
-        self._due_timer = self._around.clock.call_later(wait, self._something_is_due)
+        """Look into the store at that time."""
+        self._queue.due_later(due_at)
 
     # Changing
 
@@ -216,10 +174,9 @@ class Lane:
     def retire(self) -> None:
         """Start nothing more; what is under way ends as usual. What waits is in the store."""
         self._closed = True
-        self._ready.clear()
-        for timer in (self._pace_timer, self._due_timer):
-            if timer is not None:
-                timer.cancel()
+        self._queue.close()
+        if self._pace_timer is not None:
+            self._pace_timer.cancel()
         self._check_idle()
 
     def when_idle(self, call: Callable[[Lane], None]) -> None:
@@ -227,7 +184,7 @@ class Lane:
 
     async def finish(self) -> None:
         """Wait until nothing is under way any more."""
-        while tasks := [*self._in_flight.values(), *([self._reading] if self._reading else [])]:
+        while tasks := [*self._in_flight.values(), *([self._queue.reading] if self._queue.reading else [])]:
             await asyncio.wait(tasks)
 
     def abandon(self) -> None:
@@ -246,33 +203,33 @@ class Lane:
             self._come_back_in(STORE_PAUSE)
             return
         while self._free > 0:
-            if not self._ready:
-                self._read_on()
+            following = self._queue.first
+            if following is None:
+                self._queue.read_on()
                 return
             wait = self._pace.wait(around.clock.monotonic())
             if wait > 0:
                 self._come_back_in(wait)
                 return
-            following = self._ready[0]
             if following.delivery_id in self._in_flight:  # its latest outcome is not on disk yet
                 return
             if not around.suspects.may_start(following.interruptions):
                 return
-            self._ready.popleft()
+            self._queue.take()
             self._occupy()
             around.suspects.started(following.delivery_id, following.interruptions)
             work = self._rehearse(following) if around.dry_run else self._claim_and_send(following)
             self._spawn(following.delivery_id, work)
 
-    async def _claim_and_send(self, waiting: _Waiting) -> None:
+    async def _claim_and_send(self, waiting: Waiting) -> None:
         around = self._around
         epoch = self._members[waiting.destination].epoch
         try:
             delivery = await around.store.claim(waiting.delivery_id, epoch, around.clock.now())
         except StoreUnavailable:
-            self.start_over()  # it still waits in the store, and those behind it must not overtake it
+            self._queue.start_over()  # it still waits in the store, and those behind it must not overtake it
             return
-        if delivery is not None:  # None: it was ended in the meantime
+        if delivery is not None:  # None: it does not wait any more
             await self._send(delivery)
 
     async def _send(self, delivery: Delivery) -> None:
@@ -290,13 +247,12 @@ class Lane:
         if transition.state is DeliveryState.RETRYING and transition.due_at is not None:
             around.due_later(delivery.destination, transition.due_at)
 
-    async def _rehearse(self, waiting: _Waiting) -> None:
+    async def _rehearse(self, waiting: Waiting) -> None:
         around = self._around
         try:
             listed = await around.store.delivery(waiting.delivery_id)
         except StoreUnavailable:
-            # Not left to a look into the store: what waited before the dry run is there too, and is left alone.
-            around.clock.call_later(STORE_PAUSE, partial(self._queue, waiting))
+            around.clock.call_later(STORE_PAUSE, partial(self._queue.put, waiting))
             return
         if listed is not None:
             destination = self._members[waiting.destination].destination
@@ -305,46 +261,9 @@ class Lane:
     def _rest(self, delivery: Delivery, transition: Transition) -> None:
         assert transition.paused_until is not None  # noqa: S101 - the caller asked
         self.pause(transition.paused_until)
-        if not self._closed and transition.due_at is not None and transition.due_at <= transition.paused_until:
+        if transition.due_at is not None and transition.due_at <= transition.paused_until:
             # It goes first after the rest: those behind it came later.
-            self._ready.appendleft(_Waiting.of(delivery))
-
-    # Reading on
-
-    def _read_on(self) -> None:
-        if self._behind and self._reading is None:
-            self._reading = asyncio.get_running_loop().create_task(self._read())
-            self._reading.add_done_callback(self._has_read)
-
-    async def _read(self) -> None:
-        around = self._around
-        self._missed = False
-        now = around.clock.now()
-        limit = WINDOW + len(self._in_flight)
-        due = await around.store.due(self._members, now, limit)
-        later = await around.store.next_due(self._members, now)
-        held = {waiting.delivery_id for waiting in self._ready} | self._in_flight.keys()
-        self._ready.extend(_Waiting.of(delivery) for delivery in due if delivery.id not in held)
-        self._behind = self._missed or len(due) >= limit
-        if later is not None:
-            self.due_later(later)
-
-    def _has_read(self, reading: asyncio.Task[None]) -> None:
-        self._reading = None
-        if reading.cancelled():
-            return
-        error = reading.exception()
-        if error is None:
-            self.fill()
-            return
-        if not isinstance(error, StoreUnavailable):
-            log.error("lane.bug", exc_info=error, extra={"destinations": sorted(self._members)})
-        if not self._closed:  # still behind; nobody else would come here again while the store can write
-            self._come_back_in(STORE_PAUSE)
-
-    def _something_is_due(self) -> None:
-        self._due_at = self._due_timer = None
-        self.look_again()
+            self._queue.put_first(Waiting.of(delivery))
 
     def _come_back_in(self, seconds: float) -> None:
         if self._pace_timer is not None:
