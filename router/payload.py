@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import Any, NoReturn, TypeAlias
 
@@ -14,6 +15,10 @@ JSON: TypeAlias = Any
 """A parsed JSON value: None, bool, int, float, str, list or dict with text keys."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_MOST_DIGITS = 4300
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_LONE = re.compile("[\ud800-\udfff]")
+_NUMBERS = frozenset({int, float, bool, type(None)})
 
 
 def parse_body(body: bytes) -> JSON:
@@ -21,7 +26,8 @@ def parse_body(body: bytes) -> JSON:
     Read a JSON text in UTF-8.
 
     What the fast parser refuses although the grammar of JSON allows it is read a second time, more patiently: numbers
-    of hundreds of digits stay exact, and a lone surrogate becomes U+FFFD, because it could be neither stored nor sent.
+    of hundreds of digits stay exact (of more than 4,300 they become the largest float), and a lone surrogate becomes
+    U+FFFD, because it could be neither stored nor sent.
 
     Raises:
         UnreadableBody: It is not UTF-8, not JSON (`NaN` is not), or nested deeper than some hundred levels.
@@ -36,7 +42,8 @@ def parse_body(body: bytes) -> JSON:
 def _parse_patiently(body: bytes) -> JSON:
     try:
         text = body.decode("utf-8")
-        return _without_lone_surrogates(json.loads(text, parse_constant=_refuse_constant, parse_float=_finite_float))
+        value = _loads(text)
+        return _without_lone_surrogates(value) if _SURROGATE_ESCAPE.search(text) else value
     except UnicodeDecodeError:
         raise UnreadableBody("the body is not UTF-8 text") from None
     except RecursionError:
@@ -45,12 +52,26 @@ def _parse_patiently(body: bytes) -> JSON:
         raise UnreadableBody(
             f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from None
-    except ValueError as error:  # `NaN`, or an integer of more than 4,300 digits
+    except ValueError as error:
         raise UnreadableBody(f"the body is not JSON that can be read: {error}") from None
+
+
+def _loads(text: str) -> JSON:
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite_float)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        # `NaN`; or a whole number of more digits than Python reads. A parser of our own for those takes its time.
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite_float, parse_int=_readable_integer)
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _readable_integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MOST_DIGITS else _finite_float(digits)
 
 
 def _finite_float(digits: str) -> float:
@@ -59,12 +80,16 @@ def _finite_float(digits: str) -> float:
 
 
 def _without_lone_surrogates(value: JSON) -> JSON:
+    # A body may have millions of values, most of which need no look: hence the loops without a call for each.
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _LONE.search(value) else value
     if isinstance(value, list):
-        return [_without_lone_surrogates(item) for item in value]
+        return [item if type(item) in _NUMBERS else _without_lone_surrogates(item) for item in value]
     if isinstance(value, dict):
-        return {_without_lone_surrogates(key): _without_lone_surrogates(item) for key, item in value.items()}
+        return {
+            _without_lone_surrogates(key): item if type(item) in _NUMBERS else _without_lone_surrogates(item)
+            for key, item in value.items()
+        }
     return value
 
 

@@ -139,10 +139,12 @@ def _under_its_name(resource: str, payload: Mapping[str, JSON]) -> JSON:
     """The dict or list under the key that names the resource, or None."""
     wanted = _plain(resource)
     other_number = wanted[:-1] if wanted.endswith("s") else wanted + "s"
+    # A body may have half a million keys; only those that can be it are looked at closely.
+    objects = [(_plain(key), key) for key, value in payload.items() if isinstance(value, dict | list)]
     for spelling in (wanted, other_number):
-        for key, value in payload.items():
-            if _plain(key) == spelling and isinstance(value, dict | list):
-                return _merge_inner(key, value)
+        for plain, key in objects:
+            if plain == spelling:
+                return _merge_inner(key, payload[key])
     return None
 
 

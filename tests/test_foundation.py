@@ -85,6 +85,11 @@ def test_other_durations_are_refused(text: str) -> None:
         (b"1" * 400, int("1" * 400)),
         (b'"\\ud800x"', "\ufffdx"),
         (b'{"\\ud800": "a\\u0000b"}', {"\ufffd": "a\x00b"}),
+        (b"[" + b"9" * 5000 + b", -" + b"9" * 5000 + b", 7]", [1.7976931348623157e308, -1.7976931348623157e308, 7]),
+        (
+            b'{"\\\\ud800": "\\ud83d\\ude00", "n": [null, 1.5, true, "\\udc00"]}',
+            {"\\ud800": "😀", "n": [None, 1.5, True, "\ufffd"]},
+        ),
         (b"[1e400, -1e400]", [1.7976931348623157e308, -1.7976931348623157e308]),
         (b"[" * 900 + b"]" * 900, None),
     ],
@@ -99,7 +104,17 @@ def test_odd_but_legal_bodies_are_read(body: bytes, value: object) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"NaN", b"[Infinity]", b"{", b"\xff\xfe{\x00}\x00", b"[" * 100_000, b"9" * 5000, b"a=1&b=2", b"<xml/>"],
+    [
+        b"",
+        b"NaN",
+        b"[Infinity]",
+        b"{",
+        b"\xff\xfe{\x00}\x00",
+        b"[" * 100_000,
+        b"[NaN, " + b"9" * 5000 + b"]",
+        b"a=1&b=2",
+        b"<xml/>",
+    ],
 )
 def test_what_is_not_json_is_named(body: bytes) -> None:
     """Anything else is one kind of error, with a sentence."""
