@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -254,3 +256,18 @@ def test_limits_hold_over_all_parts_of_a_body(renderer: Renderer, huge: dict[str
     spec = MessageSpec(body=[_each("")] * 2, has_body=True)
     with pytest.raises(RenderFailure, match=r"body\.1, line 1: the template takes more than 10,000 loop steps"):
         renderer.render(spec, http, huge)
+
+
+def test_the_first_message_reads_nothing_from_disk() -> None:
+    """Rendering needs no open file, so a process that has run out of them gives up no message."""
+    script = """
+import resource
+from router.events import Markup
+from router.messages.render import MessageSpec, Renderer, Style
+renderer, style = Renderer(), Style(Markup.SLACK, "slack", False)
+resource.setrlimit(resource.RLIMIT_NOFILE, (0, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+spec = MessageSpec(message="{{ 'a' }}{{ page.title | excerpt }}")
+print(renderer.render(spec, style, {"page": {"title": "<p>b"}}).text)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("ab\n", "")

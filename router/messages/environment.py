@@ -8,6 +8,7 @@ and `filters.py` do the work, `limits.py` bounds it.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -36,6 +37,9 @@ from router.messages.operators import (
     negate,
 )
 from router.messages.template_tests import TESTING_FILTERS, TESTS
+
+codecs.lookup("unicode-escape")
+"""Jinja reads texts with it. Python would load it from disk at the first message, when it may be that nothing opens."""
 
 _SYNTAX: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "optimized": False, "auto_reload": False}
 _ALL_FILTERS: Mapping[str, Callable[..., Any]] = {**FILTERS, **TESTING_FILTERS}
