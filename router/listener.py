@@ -154,7 +154,7 @@ class Listener(HTTPServerConnectionDelegate):
             async with asyncio.timeout(grace):
                 await self._idle.wait()
         except TimeoutError:
-            log.warning("requests.cut_off", extra={"count": len(self._open)})
+            log.warning("request.cut_off", extra={"count": len(self._open)})
         for stream in list(self._partings):
             stream.close()
         with contextlib.suppress(TimeoutError):  # a store that hangs must not keep the process from ending
