@@ -69,10 +69,15 @@ class Transition:
     What an attempt, or the decision not to make one, does to its delivery.
 
     Attributes:
-        delivery_id: Which one; it must be `sending` under `epoch` (or, where `epoch` is None, waiting).
-        attempt: The attempt to record with it; None where none was made.
+        delivery_id: Which one; it must be `sending` under `epoch` (or, where `epoch` is None, `held`, `pending` or
+            `retrying`).
+        state: Where it goes: never `held` or `sending`, and never from `sending` to `pending`.
+        due_at: When it is due from now on; needed for `retrying`, otherwise None leaves it as it is.
+        failures: Failed attempts so far; a smaller number than the stored one changes nothing.
+        last_error: Empty leaves what is stored where no attempt was made.
+        attempt: The attempt to record with it; None where none was made. The store numbers it.
         message: What was or would have been sent, where it was rendered just now; None leaves what is stored.
-        paused_until: The lane rests until then; None leaves the lane as it is.
+        paused_until: The lane rests until then; None, or a time before the end of a pause, leaves the lane as it is.
     """
 
     delivery_id: int
@@ -153,7 +158,12 @@ class Store(Protocol):
     A place where events and deliveries survive.
 
     Writing verbs raise `StoreUnavailable` when nothing was, or may have been, written; the store then reopens itself,
-    reads what really is there, and calls `on_recovery` before it takes the next write.
+    reads what really is there, and calls `on_recovery` before it takes the next write. Until that has returned they
+    fail at once, except for `record`, which waits, and for what `on_recovery` itself writes. A verb that failed may be
+    called again as it was. What can never be stored raises `ValueError` and disturbs nobody else.
+
+    Reading verbs see everything committed before they were called, also while nothing can be written; they raise
+    `StoreUnavailable` where the store cannot even be read.
     """
 
     on_recovery: Callable[[], Awaitable[None]] | None
@@ -209,7 +219,8 @@ class Store(Protocol):
         """
         Become the owner of these lanes under a new epoch each; an earlier owner's writes fail from now on.
 
-        What an earlier owner left `sending` gets an attempt with outcome `interrupted` and is `pending` again with its
+        Where it fails, call it again before claiming: the epochs on disk may have moved. What an earlier owner left
+        `sending` gets an attempt with outcome `interrupted` and is `pending` again with its
         old `due_at`, or `dead` with reason `interrupted` when this was its fifth interruption.
         """
         ...
@@ -242,7 +253,11 @@ class Store(Protocol):
         ...
 
     async def bury(self, destination: str, at: datetime, reason: str) -> int:
-        """End everything of a destination that waits (`held`, `pending`, `retrying`) as `dead`; the count."""
+        """
+        End everything of a destination that waits (`held`, `pending`, `retrying`) as `dead`; the count.
+
+        A large number takes several commits; where one fails, the earlier ones stand, and calling again does the rest.
+        """
         ...
 
     async def destinations_waiting(self) -> Collection[str]:
@@ -250,7 +265,11 @@ class Store(Protocol):
         ...
 
     async def insert(self, delivery: Delivery) -> None:
-        """Store a further delivery of a stored event: a replay, a fallback, an alert, a test."""
+        """
+        Store a further delivery of a stored event: a replay, a fallback, an alert, a test.
+
+        One of the same id stays as it is. As `sending` under a stale epoch it would be stored as `pending`.
+        """
         ...
 
     # Reading

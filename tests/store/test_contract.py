@@ -327,6 +327,21 @@ class TestRecording:
         assert again == replace(expected, epoch=again.epoch)
         assert again.epoch > lane.epoch
 
+    async def test_a_pause_is_never_shortened(self, store: Store, values: Values) -> None:
+        """Of two answers that ask for a rest, the longer counts, whichever comes first, together or apart."""
+        lane = await own(store, values.clock)
+        now = values.clock.now()
+        ends = [now + timedelta(minutes=minutes) for minutes in (20, 30, 10)]
+        first, second, third = [
+            values.outcome(await claimed(store, values, lane), lane.epoch, RETRYING, due_at=end, paused_until=end)
+            for end in ends
+        ]
+        assert all(await asyncio.gather(store.record(second), store.record(first)))
+        assert await store.record(third)
+        lane_now = (await store.stats()).destinations["docs"].lane
+        assert lane_now is not None
+        assert lane_now.paused_until == ends[1]
+
     async def test_repeating_changes_nothing(self, store: Store, values: Values, harness: Harness) -> None:
         """An outcome that is written twice, together or later, counts once."""
         lane = await own(store, values.clock)
