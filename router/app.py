@@ -117,6 +117,7 @@ class App:
             clock=self.clock,
             redactor=redactor,
             stage=lambda: self.stage,
+            trouble=self.ingress.trouble,
         )
         self._parts = parts
         self._listener = Listener(self.ingress, self.clock, tls=_tls(settings))

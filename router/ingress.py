@@ -158,12 +158,12 @@ class Ingress:
             self.counts.other += 1
             self._refusals.note("request.loop", source.name, {"hops": passed, "peer": peer})
             return _error(400, "too_many_hops", f"it has passed {passed} routers: it goes round in a loop")
-        if (trouble := self._trouble()) is not None:
+        if (trouble := self.trouble()) is not None:
             return self._unavailable(*trouble, source.name, peer)
         return Admission(source, self._limits.max_body_bytes)
 
-    def _trouble(self) -> tuple[str, str] | None:
-        """Why nothing can be stored now: a code and a sentence."""
+    def trouble(self) -> tuple[str, str] | None:
+        """Why nothing can be stored now: a code and a sentence; None while events are taken."""
         if self._stopping:
             return "stopping", "the router is stopping"
         if not self._store.available:

@@ -17,7 +17,7 @@ from router.events import DeliveryState
 from router.secret import Secret
 from tests.admin_calls import PAGE, RULES, ask, failing
 from tests.running import TOKEN, RunningRouter
-from tests.sinks import Sink, answer
+from tests.sinks import Sink, answer, refused_port
 
 GET_PATHS = ["/-/healthy", "/-/ready", "/api/v1/events", "/api/v1/deliveries", "/api/v1/stats", "/api/v1/rejected"]
 POST_PATHS = ["/-/reload", "/api/v1/deliveries/1/replay"]
@@ -354,6 +354,23 @@ rules:
 
 
 # Failures
+
+
+async def test_a_router_that_takes_nothing_is_not_ready(tmp_path: Path) -> None:
+    """While every delivery is answered 503, because too many wait or the disk is nearly full, readiness says why."""
+    rules = f"""
+destinations:
+  wiki: {{type: http, url: "http://127.0.0.1:{refused_port()}/"}}
+rules:
+  - {{name: pages, events: page.*, to: wiki}}
+"""
+    async with RunningRouter(tmp_path, rules, queue_limit=1) as router:
+        await router.accept()
+        await router.settle()
+        assert (await router.receive("page.updated")).json()["error"] == "queue_full"
+        status, told = await ask(router, "/-/ready")
+    assert (status, told["status"], told["error"], told["store"]) == (503, "queue_full", "not_ready", "available")
+    assert "waiting" in told["message"]
 
 
 async def test_a_store_that_cannot_write_is_503(router: RunningRouter) -> None:

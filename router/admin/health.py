@@ -11,6 +11,8 @@ from router.config.problems import ConfigurationInvalid, summary
 from router.payload import JSON
 
 _STORE_UNAVAILABLE = "store_unavailable"
+_LASTING = ("disk_full", "queue_full")
+"""Troubles of ingress, beside the store's own, that do not pass by themselves within a moment."""
 
 
 class HealthyHandler(AdminHandler):
@@ -30,21 +32,22 @@ class ReadyHandler(AdminHandler):
 
     async def get(self) -> None:
         self.query()
-        status = self._status()
+        status, message = self._status()
         answer: dict[str, JSON] = {"status": status}
         if status != "ready":
-            trouble = "the store cannot write now; the log says why"
-            message = trouble if status == _STORE_UNAVAILABLE else f"the router is {status}"
             answer |= {"error": "not_ready", "message": message}
         if self.guard.knows(self.request.headers.get("Authorization")):
             answer |= self._detail()
         self.answer(answer, 200 if status == "ready" else 503)
 
-    def _status(self) -> str:
-        stage = self.parts.stage()
+    def _status(self) -> tuple[str, str]:
+        """The state in a word, and what to say where it is not `ready`."""
+        stage, trouble = self.parts.stage(), self.parts.trouble()
         if stage != "serving":
-            return stage
-        return "ready" if self.parts.store.available else _STORE_UNAVAILABLE
+            return stage, f"the router is {stage}"
+        if not self.parts.store.available:
+            return _STORE_UNAVAILABLE, "the store cannot write now; the log says why"
+        return trouble if trouble is not None and trouble[0] in _LASTING else ("ready", "")
 
     def _detail(self) -> dict[str, JSON]:
         state = self.parts.reloader.state

@@ -18,6 +18,7 @@ class Parts:
     """
     Attributes:
         stage: Where the process stands: `starting`, `serving` or `stopping`.
+        trouble: Why no event can be stored now, as a code and a sentence; None while events are taken.
     """
 
     store: Store
@@ -28,3 +29,4 @@ class Parts:
     clock: Clock
     redactor: Redactor
     stage: Callable[[], str]
+    trouble: Callable[[], tuple[str, str] | None]
