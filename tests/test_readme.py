@@ -120,6 +120,7 @@ async def test_the_flow_by_hand(tmp_path: Path) -> None:
         await hand.type(first_post)
         await hand.read_until("stored")
         assert "Release checklist" in await sink.read_until("Release checklist")
+        await hand.type_until(delivered, "delivered")  # the sink prints before it answers
 
         await sink.interrupt()
         await hand.type(second_post)
