@@ -224,7 +224,7 @@ async def test_a_delivery_is_listed_with_its_fate(tmp_path: Path) -> None:
             "destination": "wiki",
             "type": "http",
             "state": "dead",
-            "reason": "retries exhausted",
+            "reason": "failed, and no retry is set",
             "cause": "rule",
             "attempts": 1,
             "due_at": None,
