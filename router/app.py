@@ -75,7 +75,7 @@ class App:
         self.admin_url = ""
         redactor.learn(configuration.secrets())
         redactor.learn([settings.admin_token] if settings.admin_token else [])
-        ids = IdSource(self.clock)
+        self._ids = IdSource(self.clock)
         self.rulesets = RuleSets(configuration, self.store)
         self._http = make_http_client()
         self.lanes = Lanes(
@@ -99,29 +99,34 @@ class App:
             clock=self.clock,
             redactor=redactor,
         )
-        self.ingress = Ingress(
+        self.ingress = self._make_ingress()
+        self._parts = self._make_parts(redactor)
+        self._listener = Listener(self.ingress, self.clock, tls=_tls(settings))
+        self._admin: HTTPServer | None = None
+
+    def _make_ingress(self) -> Ingress:
+        return Ingress(
             configuration=lambda: self.rulesets.current,
             store=self.store,
             lanes=self.lanes,
-            ids=ids,
+            ids=self._ids,
             clock=self.clock,
-            limits=Limits(max_body_bytes=settings.max_body, queue=settings.queue_limit),
-            free_bytes=_free_bytes(settings.data),
+            limits=Limits(max_body_bytes=self.settings.max_body, queue=self.settings.queue_limit),
+            free_bytes=_free_bytes(self.settings.data),
         )
-        parts = Parts(
+
+    def _make_parts(self, redactor: Redactor) -> Parts:
+        return Parts(
             store=self.store,
             rulesets=self.rulesets,
             reloader=self.reloader,
             lanes=self.lanes,
-            ids=ids,
+            ids=self._ids,
             clock=self.clock,
             redactor=redactor,
             stage=lambda: self.stage,
             trouble=self.ingress.trouble,
         )
-        self._parts = parts
-        self._listener = Listener(self.ingress, self.clock, tls=_tls(settings))
-        self._admin: HTTPServer | None = None
 
     async def start(self) -> None:
         """
@@ -140,7 +145,7 @@ class App:
         self._listener.listen(self.settings.listen.host, self.settings.listen.port)
         scheme = "https" if self.settings.tls_cert else "http"
         self.public_url = _url(scheme, self.settings.listen.host, self._listener.port)
-        self.lanes.adopt(configuration)
+        self.lanes.adopt(self.rulesets.current)  # a SIGHUP may have been quicker
         await self.lanes.bury_removed()
         self.reloader.watch()
         self.stage = "serving"

@@ -71,10 +71,6 @@ class Guard:
         self._further = [_host_setting(host) for host in hosts]
         self._names = {socket.gethostname().lower()} if address.host in _WILDCARDS else {_plain(address.host)}
 
-    @property
-    def asks_for_token(self) -> bool:
-        return self._token is not None
-
     def check_host(self, host: str | None, local: Address) -> None:
         """
         Refuse a request that calls this listener by a name which is not its own.
