@@ -216,7 +216,7 @@ class Ingress:
             _BadEventName, UnreadableBody: No reattempt can cure it.
         """
         kind, headers = received.source.kind, received.headers
-        name = (headers.get(kind.event_header) or "").strip()
+        name = (headers.get(kind.event_header) or "").strip(" \t")
         if not is_event_name(name):
             raise _BadEventName(kind.event_header, name)
         event = Event(

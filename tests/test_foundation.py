@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.clock import SystemClock, from_ms, rfc3339, to_ms
+from router.config.settings import Address
 from router.delivery.pace import Pace
 from router.delivery.suspects import Suspects
 from router.durations import format_duration, parse_duration
@@ -214,3 +215,23 @@ def test_a_delivery_interrupted_twice_is_sent_alone() -> None:
     suspects.started(2, 1)
     assert suspects.may_start(1)
     assert not suspects.may_start(2)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),  # noqa: S104
+        ("192.168.1.5", False),
+        ("127.0.0.1.nip.io", False),
+        ("127.example.com", False),
+        ("::", False),
+    ],
+)
+def test_only_addresses_of_this_machine_are_loopback(host: str, *, expected: bool) -> None:
+    """A name that begins like a loopback address may lead anywhere, so it needs a token as every other one."""
+    assert Address(host, 8081).is_loopback is expected

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +31,8 @@ class Address:
         Raises:
             ValueError: With a sentence for the user.
         """
+        if "://" in text:
+            raise ValueError(f"expected HOST:PORT such as 127.0.0.1:8080, without http://, found {text!r}")
         host, colon, port = text.rpartition(":")
         if host.startswith("[") and host.endswith("]"):
             host = host[1:-1]
@@ -40,7 +44,15 @@ class Address:
 
     @property
     def is_loopback(self) -> bool:
-        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+        """Whether only this machine can reach it. A name that merely looks like an address counts as none."""
+        if self.host == "localhost":
+            return True
+        try:
+            # `127.1` is a spelling that the system understands and `ipaddress` does not.
+            address = self.host if ":" in self.host else socket.inet_ntoa(socket.inet_aton(self.host))
+            return ipaddress.ip_address(address).is_loopback
+        except (OSError, ValueError):
+            return False
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -99,6 +99,8 @@ def check_value(value: JSON, budget: Budget, what: str = "a value") -> None:
         for child in children:
             if isinstance(child, str):
                 characters += len(child)
+            elif isinstance(child, int):
+                characters += child.bit_length() // 3  # about its digits
             elif isinstance(child, dict | list | tuple):
                 waiting.append((child, depth + 1))
     budget.spend(items)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from router.payload import JSON
 
 MAX_CHARACTERS = 200
 MAX_SEGMENTS = 20
-_MAX_INTEGER_BITS = 14_000
-"""Just under 4,300 decimal digits, the most that Python turns into text."""
+MOST_ELEMENTS = 10_000
+"""Elements of a list that a condition looks at, those of lists in it included: a body may hold millions."""
+
+_MAX_INTEGER_BITS = 4_000
+"""About 1,200 decimal digits. To turn one into text takes time that grows with the square of its length."""
 _MAX_WHOLE_FLOAT = 1e16
 
 Namespace = Mapping[str, JSON]
@@ -67,7 +71,7 @@ def compile_path(path: str) -> Find:
 def _through_lists(value: list[JSON], words: Iterable[str]) -> Sequence[JSON]:
     found: list[JSON] = [value]
     for word in words:
-        found = [below for above in found for below in _step(above, word)]
+        found = list(islice((below for above in found for below in _step(above, word)), MOST_ELEMENTS))
     return [value for value in found if value is not None]
 
 
@@ -82,10 +86,14 @@ def _step(value: JSON, word: str) -> Iterator[JSON]:
 
 
 def leaves(values: Sequence[JSON]) -> Iterator[JSON]:
-    """Walk the elements of a list, and of lists in it, that are neither null nor a list."""
+    """Walk the first `MOST_ELEMENTS` of a list, and of lists in it; those that are neither null nor a list."""
     stack = [iter(values)]  # no recursion: the nesting of a body is the sender's choice
+    left = MOST_ELEMENTS
     while stack:
         for value in stack[-1]:
+            left -= 1
+            if left < 0:
+                return
             if isinstance(value, list):
                 stack.append(iter(value))
                 break
