@@ -378,6 +378,7 @@ async def test_a_store_that_cannot_write_is_503(router: RunningRouter) -> None:
     await router.app.store.close()
     status, told = await ask(router, "/-/ready")
     assert (status, told["status"], told["store"]) == (503, "store_unavailable", "unavailable")
+    router.path.write_text(router.path.read_text() + "# changed")
     answered = await router.post("/-/reload")
     assert answered.status_code == 503
     assert answered.headers["Retry-After"]

@@ -9,6 +9,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.cli import invoked
 from tests.running import RunningRouter
 from tests.sinks import Sink, answer
 
@@ -126,20 +129,32 @@ async def test_a_mended_address_serves_what_waits(tmp_path: Path) -> None:
 async def test_a_saved_file_is_taken_over_by_itself(tmp_path: Path) -> None:
     """Saving the rule file is enough: it is read once it has not changed for two looks, a second apart."""
     async with Sink() as sink, RunningRouter(tmp_path, version(1, sink.url, None)) as router:
+        for _ in range(3):  # the looks that follow a start
+            router.clock.advance(seconds=1)
+            await router.app.reloader.finish()
         before = router.app.rulesets.current.hash
         router.write(version(2, sink.url, None))
         router.clock.advance(seconds=1)
+        await router.app.reloader.finish()
         assert router.app.rulesets.current.hash == before
         router.clock.advance(seconds=1)
         await router.app.reloader.finish()
         assert router.app.rulesets.current.hash != before
 
 
-async def test_a_broken_file_is_said_and_changes_nothing(tmp_path: Path) -> None:
+async def test_a_broken_file_is_said_and_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A file with mistakes leaves the running rules in use, and the readiness page says what is wrong with it."""
     async with Sink() as sink, RunningRouter(tmp_path, version(1, sink.url, None)) as router:
-        router.write("rules:\n  - {name: x, evnts: page.created, to: nobody}\n")
+        written_out = (
+            "destinations:\n  x: {type: http, url: 'http://127.0.0.1:9/', sign: a-secret}\n"  # a warning beside them
+        )
+        router.write(f"{written_out}rules:\n  - {{name: x, evnts: page.created, to: nobody}}\n")
         answered = await router.post("/-/reload")
+        (refused,) = (record for record in caplog.records if record.message == "ruleset.refused")
+        told = [record for record in caplog.records if record.message == "ruleset.problem"]
+        errors = [each for each in answered.json()["problems"] if each["severity"] == "error"]
+        assert (vars(refused)["problems"], len(told)) == (len(errors), len(errors))
+        assert len(errors) < len(answered.json()["problems"])
         assert answered.status_code == 422
         text = answered.text
         assert "evnts" in text
@@ -163,8 +178,36 @@ async def test_a_removed_destinations_dead_letters_go_elsewhere(tmp_path: Path) 
             assert (await router.post("/-/reload")).status_code == 200
             (dead,) = await router.deliveries(state="dead")
             assert dead["reason"] == "destination removed"
+            shown = await invoked("show", "--admin", router.app.admin_url, dead["id"])
+            assert f"replay {dead['id']} --to NAME" in shown.stdout
             refused = await router.post(f"/api/v1/deliveries/{dead['id']}/replay")
             assert refused.status_code == 422
             replayed = await router.post(f"/api/v1/deliveries/{dead['id']}/replay", {"to": "kept"})
             assert replayed.status_code == 200, replayed.text
             await sink.wait_for(2)
+
+
+async def test_a_file_saved_during_the_start_is_not_missed(tmp_path: Path) -> None:
+    """The first looks read the file once more, so that a save between loading and watching is taken over."""
+    async with Sink() as sink, RunningRouter(tmp_path, version(1, sink.url, None)) as router:
+        loaded = router.app.reloader.state.loaded_at
+        for _ in range(3):
+            router.clock.advance(seconds=1)
+            await router.app.reloader.finish()
+        assert router.app.reloader.state.loaded_at > loaded
+        again = router.app.reloader.state.loaded_at
+        for _ in range(10):
+            router.clock.advance(seconds=1)
+            await router.app.reloader.finish()
+        assert router.app.reloader.state.loaded_at == again, "a file that does not change is not read again"
+
+
+async def test_a_file_that_changes_back_clears_the_failure(tmp_path: Path) -> None:
+    """Taking a mistake back is enough: readiness shows no problem any more."""
+    async with Sink() as sink, RunningRouter(tmp_path, version(1, sink.url, None)) as router:
+        router.write("rules: [")
+        assert (await router.post("/-/reload")).status_code == 422
+        assert router.app.reloader.state.failed_at is not None
+        router.write(version(1, sink.url, None))
+        assert (await router.post("/-/reload")).status_code == 200
+        assert router.app.reloader.state.failed_at is None

@@ -22,6 +22,7 @@ from router.store.base import RuleSetText, Store
 log = logging.getLogger("router.reload")
 
 POLL_SECONDS = 1.0
+BY_FILE = "file"
 _KEPT = 8
 
 
@@ -46,19 +47,25 @@ class RuleSets:
         """
         if ruleset_hash == self.current.hash:
             return self.current
-        if ruleset_hash not in self._restored:
-            self._restored[ruleset_hash] = await self._restore(ruleset_hash)
-            if len(self._restored) > _KEPT:
-                self._restored.popitem(last=False)
-        self._restored.move_to_end(ruleset_hash)
-        return self._restored[ruleset_hash]
+        if ruleset_hash in self._restored:
+            found = self._restored[ruleset_hash]
+        else:
+            found = await self._restore(ruleset_hash)
+        self._remember(ruleset_hash, found)
+        return found
 
     def replace(self, new: Configuration) -> None:
         """Judge by this one from now on."""
         self._restored.pop(new.hash, None)
         if self.current.hash != new.hash:
-            self._restored[self.current.hash] = self.current
+            self._remember(self.current.hash, self.current)
         self.current = new
+
+    def _remember(self, ruleset_hash: str, found: Configuration | None) -> None:
+        self._restored[ruleset_hash] = found
+        self._restored.move_to_end(ruleset_hash)
+        if len(self._restored) > _KEPT:
+            self._restored.popitem(last=False)
 
     async def _restore(self, ruleset_hash: str) -> Configuration | None:
         kept = await self._store.ruleset(ruleset_hash)
@@ -135,7 +142,10 @@ class Reloader:
         self._turn = asyncio.Lock()
         self._timer: Timer | None = None
         self._task: asyncio.Task[None] | None = None
-        self._loaded = self._seen = _look(rulesets.current.watched)
+        # Nothing is known of what was loaded at the start: a file may have changed since. The first looks settle it.
+        self._loaded: _Seen = ()
+        self._seen: _Seen = ()
+        self._stopped = False
         self.state = ReloadState(clock.now())
 
     def watch(self) -> None:
@@ -143,6 +153,8 @@ class Reloader:
         self._timer = self._clock.call_later(POLL_SECONDS, self._poll)
 
     def stop(self) -> None:
+        """Load nothing more."""
+        self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
 
@@ -169,37 +181,49 @@ class Reloader:
             except ConfigurationInvalid as invalid:
                 self._failed(trigger, invalid.problems)
                 raise
+            except StoreUnavailable:
+                self._loaded = ()  # tried again at the next look
+                raise
 
     async def _load(self, trigger: str) -> Configuration:
-        seen = _look(self._rulesets.current.watched)
-        self._loaded = seen  # a file that fails is not tried again until it changes
+        watched = self._rulesets.current.watched
+        self._loaded = _look(watched)  # a file that fails is not tried again until it changes
         loaded = await asyncio.to_thread(load, self._path, self._environ)
+        if loaded.watched != watched:
+            self._loaded = ()  # one that was not looked at before it was read: read once more, and compare
         now = self._clock.now()
+        current = self._rulesets.current
+        if loaded.hash == current.hash and loaded.secrets() == current.secrets():
+            self._succeeded(now, "ruleset.unchanged" if trigger != BY_FILE else None, loaded, trigger)
+            return current
         self._redactor.learn(loaded.secrets())
         await self._store.save_ruleset(kept_text(loaded, now))
         await self._lanes.prepare(loaded)
-        before = self._rulesets.current.hash
         self._rulesets.replace(loaded)
         self._lanes.adopt(loaded)
-        self.state = ReloadState(now)
-        if tuple(map(str, loaded.watched)) != tuple(path for path, *_ in seen):
-            self._loaded = self._seen = _look(loaded.watched)
-        log.info(
-            "ruleset.loaded",
-            extra={"ruleset": loaded.hash[:16], "before": before[:16], "trigger": trigger, "rules": len(loaded.specs)},
-        )
+        self._succeeded(now, "ruleset.loaded", loaded, trigger)
         for warning in loaded.warnings:
             log.warning("ruleset.warning", extra={"code": warning.code, "problem": str(warning)})
         await self._lanes.bury_removed()
         return loaded
 
+    def _succeeded(self, now: datetime, action: str | None, loaded: Configuration, trigger: str) -> None:
+        mended = self.state.failed_at is not None
+        self.state = ReloadState(now)
+        if action or mended:
+            facts = {"ruleset": loaded.hash[:16], "trigger": trigger, "rules": len(loaded.specs)}
+            log.info(action or "ruleset.unchanged", extra=facts)
+
     def _failed(self, trigger: str, problems: Sequence[Problem]) -> None:
         self.state = ReloadState(self.state.loaded_at, self._clock.now(), tuple(problems))
+        errors = 0
         for problem in problems:
+            if problem.severity == "warning":
+                log.warning("ruleset.warning", extra={"code": problem.code, "problem": str(problem)})
+                continue
+            errors += 1
             log.error("ruleset.problem", extra={"problem": str(problem), "trigger": trigger})
-        log.error(
-            "ruleset.refused", extra={"problems": len(problems), "stays_in_use": self._rulesets.current.hash[:16]}
-        )
+        log.error("ruleset.refused", extra={"problems": errors, "stays_in_use": self._rulesets.current.hash[:16]})
 
     async def _try(self, trigger: str) -> None:
         try:
@@ -207,16 +231,19 @@ class Reloader:
         except ConfigurationInvalid:
             return  # said, and kept in `state`
         except StoreUnavailable as error:
-            self._loaded = ()  # tried again at the next look
             log.error("ruleset.not_recorded", extra={"problem": str(error)})  # noqa: TRY400
+        except Exception:  # a bug of ours; the rules that run stay in use
+            self.state = ReloadState(self.state.loaded_at, self._clock.now())
+            log.exception("ruleset.bug", extra={"trigger": trigger})
 
     def _poll(self) -> None:
         seen = _look(self._rulesets.current.watched)
         # Editors write in several steps, so a change counts once two looks agree.
         if seen == self._seen and seen != self._loaded and not self._turn.locked():
-            self.reload_soon("file")
+            self.reload_soon(BY_FILE)
         self._seen = seen
-        self.watch()
+        if not self._stopped:
+            self.watch()
 
 
 def _look(paths: Sequence[Path]) -> _Seen:
