@@ -118,8 +118,10 @@ def is_word_alone(entry: Entry) -> bool:
 def _misplaced(node: Node) -> Iterator[Scalar]:
     if isinstance(node, Mapping):
         for entry in (*node.entries.values(), *node.dropped):
-            if is_secret(entry.key):
-                yield from (scalar for _, scalar in scalars(entry.value) if not is_reference(scalar.text))
+            for _, scalar in scalars(entry.value):
+                is_url = entry.key == "to" and "://" in scalar.text
+                if (is_url or is_secret(entry.key)) and not is_reference(scalar.text):
+                    yield scalar
 
 
 class SourceLines:

@@ -20,7 +20,7 @@ from router.sources import DEFAULT_KIND, KINDS
 _HOST = re.compile(
     r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::\d{1,5})?"
 )
-_HOW_TO_SIGN = "give the token that Spaces shows beside its webhook, such as token: ${SPACES_TOKEN}"
+_HOW_TO_SIGN = "give the token that its webhook has in Spaces, such as token: ${SPACES_TOKEN}"
 
 _ONE_OR_MANY = get_args(TextOrTexts)[1]
 

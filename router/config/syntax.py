@@ -27,6 +27,9 @@ from router.config.problems import named
 _NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TAB_INDENT = re.compile(r" *\t")
 _ALIAS = re.compile(r"\*[^\s,\]}]*")
+_OTHER_SPACE = re.compile("[\u00a0\u2000-\u200b\u202f\u3000\ufeff]")
+_OTHER_INDENT = re.compile(rf"(?<=[\n\r]){_OTHER_SPACE.pattern}")
+_KEY_BEFORE = re.compile(r"[ ]*(?:-[ ]+)*[\w.-]+[ ]*")
 _TAG = re.compile(r"![^\s,\]}]*")
 
 
@@ -42,6 +45,8 @@ def read_yaml(text: str, loader: Any = LOADER) -> tuple[Node | None, list[Syntax
 
 
 def _refuse_control_characters(text: str) -> None:
+    if (indent := _OTHER_INDENT.search(text)) is not None:
+        raise SyntaxTrouble(Place(*position(text, indent.start())), other_space(indent[0]))
     found = _NOT_YAML.search(text)
     if found is None:
         return
@@ -75,7 +80,7 @@ def _in_our_words(error: yaml.MarkedYAMLError, text: str) -> SyntaxTrouble:
     if "unexpected end of stream" in problem and error.context_mark is not None:
         opening = Place(error.context_mark.line + 1, error.context_mark.column + 1)
         return SyntaxTrouble(opening, "the quote that opens here is never closed; end the text with the same quote")
-    found = _at_start(error, text) or _by_surroundings(text, index, place)
+    found = _at_start(error, text) or _other_space(error, text, place) or _by_surroundings(text, index, place)
     if found is not None:
         return found
     return SyntaxTrouble(place, _sentence(context, problem, text, index, error))
@@ -100,6 +105,20 @@ def _at_start(error: yaml.MarkedYAMLError, text: str) -> SyntaxTrouble | None:
     return None
 
 
+def _other_space(error: yaml.MarkedYAMLError, text: str, place: Place) -> SyntaxTrouble | None:
+    """Find a space that only looks like one, as word processors and web pages give, outside of what is a text."""
+    lines = LINE_BREAK.split(text)
+    for line in (place.line, error.context_mark.line + 1 if error.context_mark is not None else place.line):
+        if line <= len(lines) and (found := _OTHER_SPACE.search(lines[line - 1])) is not None:
+            return SyntaxTrouble(Place(line, found.start() + 1), other_space(found[0]))
+    return None
+
+
+def other_space(character: str) -> str:
+    """Name a character that cannot be told from a space by eye."""
+    return f"the character U+{ord(character):04X} stands here, which looks like a space; put a plain space in its place"
+
+
 def _by_surroundings(text: str, index: int, place: Place) -> SyntaxTrouble | None:
     line_start = index - (place.column - 1)
     line = LINE_BREAK.split(text[line_start:], maxsplit=1)[0]
@@ -112,6 +131,37 @@ def _by_surroundings(text: str, index: int, place: Place) -> SyntaxTrouble | Non
         return SyntaxTrouble(Place(place.line, braces.start(1) + 1, 2), BRACES)
     if text[index : index + 1] == "!":
         return SyntaxTrouble(place, tag_trouble("!"))
+    if text[index : index + 1] == ":" and _KEY_BEFORE.fullmatch(before):
+        return _line_above(text, line_start, place, before)
+    return None
+
+
+def _line_above(text: str, line_start: int, place: Place, before: str) -> SyntaxTrouble | None:
+    """Where the ':' of an ordinary key is not expected, what stands above it is wrong, or where the key begins."""
+    lines = LINE_BREAK.split(text[:line_start])[:-1]
+    while lines and (not lines[-1].strip() or lines[-1].lstrip().startswith("#")):
+        lines.pop()
+    if not lines:
+        return None
+    above, number = lines[-1], len(lines)
+    key = re.match(r"[ ]*(?:-[ ]+)*", above)
+    assert key is not None  # noqa: S101 - it matches the empty text as well
+    column, rest = key.end() + 1, above[key.end() :]
+    own_column = len(before) - len(before.lstrip(" -")) + 1
+    if re.match(r"-[\w]", rest):
+        return SyntaxTrouble(Place(number, column), "a '-' that begins an entry of a list needs a space behind it")
+    if re.match(r"[\w.-]+:(?!//)\S", rest):
+        return SyntaxTrouble(Place(number, column + rest.index(":")), "a ':' behind a key needs a space behind it")
+    if own_column > column and re.match(r"[\w.-]+:\s", rest):
+        return SyntaxTrouble(
+            Place(place.line, own_column),
+            f"this key stands further right than the one above it, which has a value already; begin it in column"
+            f" {column}, or put that value in quotes if it goes on here",
+        )
+    if ":" not in above:
+        return SyntaxTrouble(
+            Place(number, column), "there is no ':' behind the key in this line; expected 'key: value'"
+        )
     return None
 
 
@@ -119,10 +169,7 @@ def _sentence(context: str, problem: str, text: str, index: int, error: yaml.Mar
     character = text[index : index + 1]
     opened = f" at line {error.context_mark.line + 1}" if error.context_mark is not None else ""
     if "mapping values are not allowed" in problem:
-        return (
-            "a ':' is not expected here; put a text that holds ': ' in quotes, and check that the keys of this map"
-            " begin in the same column, each with a ':' behind it"
-        )
+        return _colon(text[text.rfind("\n", 0, index) + 1 : index])
     if "sequence entries are not allowed" in problem:
         return "a '-' is not expected here; begin each entry of a list on a line of its own, below its key"
     if "cannot start any token" in problem:
@@ -148,6 +195,15 @@ def _sentence(context: str, problem: str, text: str, index: int, error: yaml.Mar
     if "<document start>" in problem or "document start" in problem:
         return "this does not belong to what stands above; check that the keys of the file begin in the first column"
     return f"this cannot be read as YAML: {problem}"
+
+
+def _colon(before: str) -> str:
+    if ": " in before:
+        return "a text that holds ': ' needs quotes; put the whole value in quotes"
+    return (
+        "a ':' is not expected here; put a text that holds ': ' in quotes, and check that the keys of this map"
+        " begin in the same column, each with a ':' behind it"
+    )
 
 
 def _indentation(context: str, text: str, index: int, opened: str) -> str:

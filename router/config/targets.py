@@ -87,11 +87,16 @@ def _names(node: Node, entry: Entry, destinations: Collection[str], reading: Rea
             return None
         name = str(item.value)
         if name not in destinations:
-            defined = listed(destinations) or "none"
-            reading.error(
-                item,
-                f"no destination is named {named(name)}; this file defines: {defined}"
-                f"{did_you_mean(name, destinations)}",
-            )
+            reading.error(item, _unknown(name, destinations))
         names.append(name)
     return tuple(names)
+
+
+def _unknown(name: str, destinations: Collection[str]) -> str:
+    defined = f"this file defines: {listed(destinations) or 'none'}"
+    if "://" in name:  # perhaps a webhook's, and so a secret
+        return f"a URL stands where the name of a destination is expected; write it under destinations; {defined}"
+    several = [each.strip() for each in name.split(",")]
+    if len(several) > 1 and all(each in destinations for each in several):
+        return f"{named(name)} is one name; for several destinations write a list: [{listed(several)}]"
+    return f"no destination is named {named(name)}; {defined}{did_you_mean(name, destinations)}"

@@ -228,8 +228,7 @@ def _sentence(found: _Found, model: type[BaseModel], section: Section) -> str:
         expected = _EXAMPLES.get(found.label, _EXPECTED[kind]) if kind in _OF_LISTS else _EXPECTED[kind]
         if kind in _OF_LISTS and _takes_one(_field(model, found.path)):
             expected = "a text or a list of texts"
-        quotes = "; put it in quotes" if kind == "string_type" and _is_bare(found.node) else ""
-        return f"{shown}; expected {expected}{quotes}"
+        return f"{shown}; expected {expected}{_about_quotes(found, expected, section)}"
     context = found.error.get("ctx", {})
     if kind == "literal_error":
         choices = _choices(model, found) or str(context.get("expected", "")).replace("'", "").split(", ")
@@ -308,6 +307,15 @@ def _takes_one(field: Any) -> bool:
     """Whether one text may stand in the place of a list."""
     one_or_many = get_args(TextOrTexts)[1]
     return field is not None and (one_or_many in field.metadata or one_or_many in nested_metadata(field.annotation))
+
+
+def _about_quotes(found: _Found, expected: str, section: Section) -> str:
+    node = found.node
+    if _is_bare(node) and (found.type == "string_type" or (not section.public and expected.startswith("a text"))):
+        return "; put it in quotes"
+    if found.type == "bool_type" and isinstance(node, Scalar) and node.style and node.text in ("true", "false"):
+        return ", without quotes"
+    return ""
 
 
 def _is_bare(node: Node | None) -> bool:

@@ -9,6 +9,7 @@ and `filters.py` do the work, `limits.py` bounds it.
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -51,6 +52,7 @@ _OPERATORS: Mapping[str, Callable[..., Any]] = {
     "%slice": cut_out,
 }
 _MOST_REMEMBERED = 5_000
+_UNCLOSED = re.compile(r"innermost block that needs to be closed is '(\w+)'")
 _LOOP_FIELDS = frozenset(
     {"index", "index0", "revindex", "revindex0", "first", "last", "length", "previtem", "nextitem"}
 )
@@ -301,6 +303,12 @@ def _trial(source: str) -> None:
 
 
 def syntax_sentence(error: TemplateSyntaxError) -> str:
-    """Say Jinja's sentence as ours begin: in lower case, without a full stop."""
+    """Say what Jinja says most often in words for its users; the rest as our sentences begin, without a full stop."""
     message = (error.message or "the template cannot be read").strip().rstrip(".")
+    if "expected 'end of print statement'" in message and "end of template" in message:
+        return "a {{ is not closed; expected }} behind the value"
+    if "expected 'end of statement block'" in message and "end of template" in message:
+        return "a {% is not closed; expected %} behind the statement"
+    if (open_tag := _UNCLOSED.search(message)) is not None and message.lower().startswith("unexpected end of template"):
+        return f"a {{% {open_tag[1]} … %}} has no end; expected {{% end{open_tag[1]} %}} behind what belongs to it"
     return message[:1].lower() + message[1:]

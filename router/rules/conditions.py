@@ -184,7 +184,7 @@ class _Compiler:
         if operator == "not":
             wish = self._wish(operand, place, match_case=match_case, depth=depth + 1)
             return None if wish is None else negation(wish)
-        if self._has_problem(place, _operator_problem(operator), at_key=True):
+        if self._has_problem(place, _operator_problem(operator, place[-2]), at_key=True):
             return None
         return self._test(operator, operand, place, match_case)
 
@@ -198,7 +198,8 @@ class _Compiler:
 
 def _tree_problem(tree: JSON, depth: int) -> str | None:
     if not isinstance(tree, dict):
-        return f"found {_kind(tree)}; expected a map from field paths to values, such as page.space.id: 42"
+        dashes = ", without '-' before them" if isinstance(tree, list) else ""
+        return f"found {_kind(tree)}; expected a map from field paths to values, such as space.id: 42{dashes}"
     if not tree:
         return "the map of conditions is empty; expected at least one condition, or leave the key out"
     return _TOO_DEEP if depth > MAX_DEPTH else None
@@ -216,10 +217,12 @@ def _operators_problem(operators: dict[str, JSON], depth: int) -> str | None:
     return _TOO_DEEP if depth > MAX_DEPTH else None
 
 
-def _operator_problem(operator: JSON) -> str | None:
+def _operator_problem(operator: JSON, field: str | int) -> str | None:
     if operator in TESTS:
         return None
     guess = suggestion(str(operator), (*_OPERATORS, "match_case"))
+    if not guess and field not in _COMBINATORS and str(operator).replace(".", "_").isidentifier():
+        guess = f"; a field below {field} is written {field}.{operator}"
     return f"unknown operator {named(operator)}; expected one of: {', '.join(_OPERATORS)}, match_case{guess}"
 
 

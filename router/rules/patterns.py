@@ -72,6 +72,9 @@ def _problem(text: str) -> str | None:
         return f"the pattern is empty; {expected}"
     if len(text) > MAX_CHARACTERS:
         return f"the pattern has {len(text)} characters; expected at most {MAX_CHARACTERS}"
+    if "," in text:
+        each = [f'"{part}"' if part.startswith("*") else part for part in text.replace(",", " ").split()]
+        return f"pattern '{_printable(text)}' has ',' in it; write several as a list: [{_printable(', '.join(each))}]"
     if any(character.isspace() for character in text):
         advice = "write one pattern per entry of the list, without spaces"
         return f"pattern '{_printable(text)}' has white space in it; {advice}"
