@@ -103,7 +103,9 @@ def _delivery_lines(one: Mapping[str, Any], now: datetime) -> Iterator[str]:
     yield ""
     yield paragraph(_next_step(one, now), "  ")
     if one["state"] in ("dead", "suppressed"):
-        yield f"  To send it once more: spaces-router replay {one['id']}"
+        is_gone = one["reason"] == "destination removed" and not one["type"]
+        to = " --to NAME (its own destination is gone from the rule file)" if is_gone else ""
+        yield f"  To send it once more: spaces-router replay {one['id']}{to}"
     yield ""
     yield from _message_lines(one)
     yield from _history_lines(one, now)
