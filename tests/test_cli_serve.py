@@ -200,6 +200,7 @@ def test_an_address_in_use_exits_with_1(rules: Path, taken: int, flag: str) -> N
     [
         ("192.0.2.1:8080", 1, "no such address"),
         ("no-such-host.invalid:8080", 78, "a host that this machine does not know"),
+        ("http://127.0.0.1:8080", 2, "expected HOST:PORT such as 127.0.0.1:8080, without http://"),
     ],
 )
 def test_an_address_that_is_not_ours(rules: Path, address: str, code: int, told: str) -> None:

@@ -278,7 +278,7 @@ class _Demonstration:
             f"  {name} deliveries\n"
             f"  {name} show {self.shown}\n"
             f"  curl -s {self.app.admin_url}/api/v1/stats\n"
-            f"  curl -s {self.app.admin_url}/api/v1/deliveries?limit=1\n"
+            f"  curl -s '{self.app.admin_url}/api/v1/deliveries?limit=1'\n"
         )
         if os.access(rules, os.W_OK):
             click.echo(f"Or change {rules} and save it: the next event is judged by your change.\n")
