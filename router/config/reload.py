@@ -194,25 +194,21 @@ class Reloader:
         now = self._clock.now()
         current = self._rulesets.current
         if loaded.hash == current.hash and loaded.secrets() == current.secrets():
-            self._succeeded(now, "ruleset.unchanged" if trigger != BY_FILE else None, loaded, trigger)
+            if trigger != BY_FILE or self.state.failed_at is not None:
+                log.info("ruleset.unchanged", extra=_facts(loaded, trigger))
+            self.state = ReloadState(now)
             return current
         self._redactor.learn(loaded.secrets())
         await self._store.save_ruleset(kept_text(loaded, now))
         await self._lanes.prepare(loaded)
         self._rulesets.replace(loaded)
         self._lanes.adopt(loaded)
-        self._succeeded(now, "ruleset.loaded", loaded, trigger)
+        self.state = ReloadState(now)
+        log.info("ruleset.loaded", extra=_facts(loaded, trigger))
         for warning in loaded.warnings:
             log.warning("ruleset.warning", extra={"code": warning.code, "problem": str(warning)})
         await self._lanes.bury_removed()
         return loaded
-
-    def _succeeded(self, now: datetime, action: str | None, loaded: Configuration, trigger: str) -> None:
-        mended = self.state.failed_at is not None
-        self.state = ReloadState(now)
-        if action or mended:
-            facts = {"ruleset": loaded.hash[:16], "trigger": trigger, "rules": len(loaded.specs)}
-            log.info(action or "ruleset.unchanged", extra=facts)
 
     def _failed(self, trigger: str, problems: Sequence[Problem]) -> None:
         self.state = ReloadState(self.state.loaded_at, self._clock.now(), tuple(problems))
@@ -244,6 +240,10 @@ class Reloader:
         self._seen = seen
         if not self._stopped:
             self.watch()
+
+
+def _facts(loaded: Configuration, trigger: str) -> dict[str, str | int]:
+    return {"ruleset": loaded.hash[:16], "trigger": trigger, "rules": len(loaded.specs)}
 
 
 def _look(paths: Sequence[Path]) -> _Seen:
