@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from router.config.keys import LATER, NAME, fields_of, is_public
-from router.config.nodes import Entry, Mapping, Node, Place, Scalar
+from router.config.nodes import Entry, Mapping, Node, Place, Scalar, kind_of, plain
 from router.config.problems import did_you_mean, listed, named
 from router.config.reading import Reading
 from router.config.references import Outside, expand, read_files
@@ -57,14 +57,19 @@ def read_destinations(entry: Entry | None, shared: Mapping | None, reading: Read
     if entry is None:
         return types
     if not isinstance(entry.value, Mapping) or not entry.value.entries:
-        reading.error(entry, f"destinations holds no destination; expected at least one, such as {EXAMPLE}")
+        what = f"is {kind_of(entry.value)}" if plain(entry.value) else "holds no destination"
+        reading.error(entry, f"destinations {what}; expected at least one by its name, such as {EXAMPLE}")
         return types
     beneath = {} if shared is None else {key: each for key, each in shared.entries.items() if key in COMMON_KEYS}
     for name, each in entry.value.entries.items():
         check_name(name, "destination", each, reading)
         types.by_name[name] = None
         if not isinstance(each.value, Mapping):
-            reading.error(each, f"destination {named(name)} has no keys; expected at least its type")
+            if name in ("type", "url"):
+                where = "write the name above it and its keys further right below that"
+                reading.error(each, f"the key '{name}' stands where the name of a destination is expected; {where}")
+            else:
+                reading.error(each, f"destination {named(name)} has no keys; expected at least its type")
             continue
         node = expand(each.value, reading, outside)
         assert isinstance(node, Mapping)  # noqa: S101 - a map stays one

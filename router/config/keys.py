@@ -41,7 +41,8 @@ _PUBLIC_NAMES = frozenset({"type", "kind", "site", "unsigned", "name"})
 
 def not_yet(key: str) -> str:
     """Say that a key belongs to a later version."""
-    return f"the key '{key}' is not available in this version yet; remove it"
+    instead = " and say it with when and unless" if key == "if" else ""
+    return f"the key '{key}' is not available in this version yet; remove it{instead}"
 
 
 def fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:

@@ -18,6 +18,7 @@ _WORD = re.compile(r"""\$\{[A-Za-z0-9_]*\}?|[^\s\[\]{},"':]+|:(?!\s|$)[^\s\[\]{}
 _COLON = re.compile("[\"' ]*:")
 _NAME_LINE = re.compile(r"\s{0,4}([a-z0-9-]+):\s*(?:[{\[]|$)")
 _LONGEST_LINE = 4_000  # longer ones are written by programs, and read by nobody
+_SECTION_WITHOUT_COLON = re.compile(r"(sources|destinations)\s*")
 _DEPTH_OF_KEYS = 2  # above them stand the section and the name of a source or destination
 _OWN_SECTIONS = frozenset({"rules", "defaults"})
 
@@ -181,6 +182,8 @@ def _guessed(lines: Sequence[str], number: int) -> list[tuple[int, int]]:
     if in_own_section(lines, number):
         return []
     line = lines[number - 1]
+    if _SECTION_WITHOUT_COLON.fullmatch(line):
+        return []
     comment = re.search(r"(?:^|\s)#", line)
     end = comment.end() if comment else len(line)
     name = _NAME_LINE.match(line)

@@ -7,7 +7,7 @@ from typing import Annotated, get_args
 
 from router.config.keys import LATER, SOURCE_NAME
 from router.config.model import Source
-from router.config.nodes import Entry, Mapping, Node, Scalar
+from router.config.nodes import Entry, Mapping, Node, Scalar, kind_of, plain
 from router.config.nodes import Sequence as ListNode
 from router.config.problems import did_you_mean, listed, named
 from router.config.reading import Reading
@@ -23,6 +23,8 @@ _HOST = re.compile(
 _HOW_TO_SIGN = "give the token that its webhook has in Spaces, such as token: ${SPACES_TOKEN}"
 
 _ONE_OR_MANY = get_args(TextOrTexts)[1]
+
+_BY_NAME = "write the name above it and its keys further right below that"
 
 EXAMPLE = 'sources: {spaces: {token: "${SPACES_TOKEN}"}}'
 
@@ -41,7 +43,8 @@ def read_sources(entry: Entry | None, reading: Reading, outside: Outside) -> dic
     if entry is None:
         return {}
     if not isinstance(entry.value, Mapping) or not entry.value.entries:
-        reading.error(entry, f"sources holds no source; expected at least one, such as {EXAMPLE}")
+        what = f"is {kind_of(entry.value)}" if plain(entry.value) else "holds no source"
+        reading.error(entry, f"sources {what}; expected at least one by its name, such as {EXAMPLE}")
         return {}
     found = {name: _source(each, reading, outside) for name, each in entry.value.entries.items()}
     return {name: source for name, source in found.items() if source is not None}
@@ -69,7 +72,10 @@ def _source(entry: Entry, reading: Reading, outside: Outside) -> Source | None:
             entry, f"source name {named(name)} becomes a path; expected lower-case letters, digits and -{hint}"
         )
     if not isinstance(node, Mapping):
-        reading.error(entry, f"source {named(name)} has no keys; {_HOW_TO_SIGN}, or say unsigned: true")
+        if name in SourceKeys.model_fields:
+            reading.error(entry, f"the key {named(name)} stands where the name of a source is expected; {_BY_NAME}")
+        else:
+            reading.error(entry, f"source {named(name)} has no keys; {_HOW_TO_SIGN}, or say unsigned: true")
         return None
     expanded = expand(node, reading, outside)
     assert isinstance(expanded, Mapping)  # noqa: S101 - a map stays one
@@ -82,7 +88,8 @@ def _source(entry: Entry, reading: Reading, outside: Outside) -> Source | None:
         _check_tokens(keys, resolved, entry, reading)
     kind = KINDS.get(keys.kind)
     if kind is None:
-        hint = f"expected one of: {listed(KINDS)}{did_you_mean(keys.kind, KINDS)}"
+        guess = did_you_mean(keys.kind, KINDS) or did_you_mean(f"teamwork-{keys.kind}", KINDS)
+        hint = f"expected one of: {listed(KINDS)}{guess}"
         reading.error(resolved.entries["kind"].value, f"unknown source kind {named(keys.kind)}; {hint}")
         return None
     _check_site(keys.site, resolved, reading)
