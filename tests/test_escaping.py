@@ -229,3 +229,8 @@ def test_cutting_prefers_a_word_border() -> None:
     assert cut("onetwothreefour", 6) == "onetw…"
     assert cut("one", 3) == "one"
     assert cut("one two", 4) == "one…"
+
+
+def test_control_characters_do_not_reach_slack() -> None:
+    """Slack may refuse a message with a NUL in it; a title must not be able to keep a message from arriving."""
+    assert escape_slack("a\x00b\x1b[31mc\x7f\td\ne") == "ab[31mc\td\ne"

@@ -50,13 +50,20 @@ class Escaping:
         return separator.join(texts)
 
 
+_SLACK_ESCAPES = {code: None for code in (*range(0x20), 0x7F) if chr(code) not in "\t\n\r"} | {
+    ord("&"): "&amp;",
+    ord("<"): "&lt;",
+    ord(">"): "&gt;",
+}
+
+
 def escape_slack(text: str) -> str:
     """
-    Escape the three characters that make Slack's links and mentions.
+    Escape the three characters that make Slack's links and mentions; control characters, which show nothing, go.
 
     Source: Slack's page on formatting text, "escaping text", read 2026-11.
     """
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return text.translate(_SLACK_ESCAPES)
 
 
 _SLACK_ANGLE = re.compile(r"<([^<>|]*)(?:\|([^<>]*))?>")
