@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: run test check format crash help clean
+.PHONY: run test check format crash bench help clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -37,6 +37,9 @@ format: $(VENV)/test.stamp ## Put the code into its format
 
 crash: $(VENV)/test.stamp ## The long durability run: 2,000 deliveries, 20 kills
 	$(BIN)/python scripts/crash.py
+
+bench: $(VENV)/test.stamp ## Measure against a bare Tornado handler; needs wrk
+	$(BIN)/python bench/bench.py
 
 clean: ## Remove what was installed and built
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
