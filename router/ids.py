@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 from datetime import UTC, datetime
 
@@ -22,6 +23,8 @@ class IdSource:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        # Random so that nodes do not meet, not so that nobody can guess: the system is asked once.
+        self._dice = random.Random(secrets.randbits(128))  # noqa: S311
         self._millisecond = 0
         self._counter = _COUNTER_LIMIT
 
@@ -29,10 +32,10 @@ class IdSource:
         now = to_ms(self._clock.now()) - _START_MS
         if now > self._millisecond:
             self._millisecond = now
-            self._counter = secrets.randbelow(_COUNTER_LIMIT // 2)
+            self._counter = self._dice.getrandbits(_COUNTER_BITS - 1)
         else:
             self._counter += 1
             if self._counter >= _COUNTER_LIMIT:
                 self._millisecond += 1
-                self._counter = secrets.randbelow(_COUNTER_LIMIT // 2)
+                self._counter = self._dice.getrandbits(_COUNTER_BITS - 1)
         return self._millisecond << _COUNTER_BITS | self._counter
