@@ -10,6 +10,7 @@ encode/httpx#3215). What destinations may rely on:
   to be dead; here the attempt fails instead, and the delivery's schedule decides, because nobody can tell whether the
   first copy arrived. That this hardly happens is the work of `KEEP_ALIVE_SECONDS`.
 - Errors are httpx's, worded for an administrator: host and port, what failed, what to check; never a path or a query.
+- After `MOST_INTERIM_ANSWERS` announcements of an answer (1xx) the connection is closed, and the attempt has failed.
 - There is no limit of connections here that one hanging destination could use up; lanes limit themselves.
 """
 
@@ -31,6 +32,7 @@ import httpx
 from yarl import URL
 
 from router import __version__
+from router.interim import MOST_INTERIM_ANSWERS, BoundedConnector, TooManyInterimAnswers
 from router.lookups import HostLookups, LookUp, LookupTimedOut, system_look_up
 
 MAX_ANSWER_BYTES = 64 * 1024
@@ -132,7 +134,7 @@ class _Transport(httpx.AsyncBaseTransport):
         self._session: aiohttp.ClientSession | None = None
 
     def _open(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
+        connector = BoundedConnector(
             limit=0,
             resolver=self._lookups,
             use_dns_cache=False,  # the resolver's own: one look-up under way per host, whatever the port
@@ -338,6 +340,13 @@ def _unreadable(_: Any, place: str) -> httpx.TransportError:
     return httpx.RemoteProtocolError(f"{place} sent something that is not a readable HTTP answer")
 
 
+def _never_answers(_: Any, place: str) -> httpx.TransportError:
+    return httpx.RemoteProtocolError(
+        f"{place} sent more than {MOST_INTERIM_ANSWERS} interim answers (HTTP 1xx) and no final one; check the server"
+        " there, or the proxy in front of it"
+    )
+
+
 def _cannot_be_sent(error: Exception, place: str) -> httpx.TransportError:
     return httpx.LocalProtocolError(f"the request to {place} cannot be written ({type(error).__name__})")
 
@@ -353,6 +362,7 @@ _WORDING: tuple[tuple[type[Exception], Callable[[Any, str], httpx.TransportError
     (aiohttp.ClientConnectorError, _unreachable),
     (aiohttp.ClientHttpProxyError, _proxy_refused),
     (aiohttp.ServerDisconnectedError, _no_answer),
+    (TooManyInterimAnswers, _never_answers),
     (aiohttp.ClientPayloadError, _cut_short),
     (aiohttp.ClientResponseError, _unreadable),
     (aiohttp.InvalidURL, _cannot_be_sent),

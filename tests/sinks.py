@@ -144,6 +144,16 @@ async def flood_of_interim_answers(request: Received, writer: asyncio.StreamWrit
         await writer.drain()
 
 
+def after_interim_answers(count: int) -> Behaviour:
+    """Send some `103 Early Hints`, and then an answer."""
+
+    async def behave(request: Received, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n" * count)
+        await answer()(request, writer)
+
+    return behave
+
+
 def reset_connection(writer: asyncio.StreamWriter) -> None:
     # A linger time of zero makes the kernel send RST in the place of FIN.
     connection = writer.get_extra_info("socket")

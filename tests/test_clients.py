@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from aiohttp.client_proto import ResponseHandler
 
 import router
 from router.clients import MAX_ANSWER_BYTES, make_http_client, trusted_certificates
+from router.interim import MOST_INTERIM_ANSWERS, BoundedConnector, TooManyInterimAnswers
 from router.lookups import Address, HostLookups, LookupTimedOut, system_look_up
 from tests import sinks
 from tests.sinks import Sink, answer
@@ -242,7 +244,7 @@ async def test_tls_on_a_silent_port_is_a_connect_timeout(sink: Sink, client: htt
     await sink.wait_until_unconnected()
 
 
-@pytest.mark.parametrize("behaviour", [sinks.hang, sinks.drip, sinks.flood_of_interim_answers])
+@pytest.mark.parametrize("behaviour", [sinks.hang, sinks.drip])
 async def test_cancelled_request_leaves_no_connection(
     sink: Sink, client: httpx.AsyncClient, behaviour: sinks.Behaviour
 ) -> None:
@@ -252,6 +254,60 @@ async def test_cancelled_request_leaves_no_connection(
         async with asyncio.timeout(0.1):
             await client.post(sink.url, content=b"x")
     await sink.wait_until_unconnected()
+
+
+async def test_interim_answers_without_end_are_given_up(sink: Sink, client: httpx.AsyncClient) -> None:
+    """A server that announces an answer for ever is left after a few; the sentence says what to look at."""
+    sink.answer_with(sinks.flood_of_interim_answers)
+    with pytest.raises(httpx.RemoteProtocolError) as raised:
+        async with asyncio.timeout(5):
+            await client.post(sink.url, content=b"x")
+    assert str(raised.value) == (
+        f"127.0.0.1:{sink.port} sent more than 16 interim answers (HTTP 1xx) and no final one; check the server there, or"
+        " the proxy in front of it"
+    )
+    await sink.wait_until_unconnected()
+
+
+async def test_interim_answers_in_one_piece_are_not_all_parsed() -> None:
+    """However many interim answers one read brings, only a few are looked at before the connection is closed."""
+    loop = asyncio.get_running_loop()
+    async with BoundedConnector() as connector:
+        protocol = connector._factory()
+        assert isinstance(protocol, ResponseHandler)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            await loop.create_connection(lambda: protocol, sock=ours)
+            protocol.set_response_params()
+            protocol.data_received(b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000_000)
+            assert len(protocol) == MOST_INTERIM_ANSWERS
+            assert not protocol.is_connected()
+            for _ in range(MOST_INTERIM_ANSWERS):
+                await protocol.read()
+            with pytest.raises(TooManyInterimAnswers):
+                await protocol.read()
+
+
+async def test_answers_that_nobody_asked_for_are_not_kept() -> None:
+    """What a server sends after its answer fills no memory, and the next request gets a connection of its own."""
+    loop = asyncio.get_running_loop()
+    async with BoundedConnector() as connector:
+        protocol = connector._factory()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            await loop.create_connection(lambda: protocol, sock=ours)
+            protocol.set_response_params()
+            protocol.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" * 100_000)
+            assert len(protocol) == 1
+            assert not protocol.is_connected()
+
+
+async def test_a_few_interim_answers_are_no_fault(sink: Sink, client: httpx.AsyncClient) -> None:
+    """Before each answer a server may say that it takes its time, on a kept connection too."""
+    sink.answer_with(sinks.after_interim_answers(MOST_INTERIM_ANSWERS))
+    for _ in range(3):
+        assert (await client.post(sink.url, content=b"x")).status_code == 200
+    assert {request.connection for request in sink.received} == {1}
 
 
 async def test_trusted_server_is_reached_by_tls() -> None:

@@ -177,6 +177,7 @@ BROKEN: Mapping[str, sinks.Behaviour] = {
     "headers without end": sinks.flood_of_headers,
     "switched protocols": sinks.switch_protocols,
     "endless error": sinks.endless(500),
+    "interim answers without end": sinks.flood_of_interim_answers,
 }
 
 
@@ -196,7 +197,6 @@ async def test_broken_answer_is_tried_again(
 SLOW: Mapping[str, sinks.Behaviour] = {
     "silence": sinks.hang,
     "drip": sinks.drip,
-    "interim answers without end": sinks.flood_of_interim_answers,
 }
 
 
