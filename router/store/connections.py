@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,8 +19,9 @@ import apsw
 from router.errors import StoreRefused, StoreUnavailable
 from router.store import queries, schema
 from router.store.counts import Changes, Totals
-from router.store.faults import STORE_FAULTS, sentence
+from router.store.faults import STORE_FAULTS, FileMissing, sentence
 from router.store.files import close_quietly, connect_reading, has_log
+from router.store.standing import Identity, Standing, identity
 from router.store.transaction import Operation, Transaction
 
 T = TypeVar("T")
@@ -39,6 +41,7 @@ class WriteConnection:
         self._vfs = vfs
         self._connection: apsw.Connection | None = None
         self._store_id: str | None = None
+        self._standing: Standing | None = None
 
     def open(self) -> Totals:
         """
@@ -47,7 +50,7 @@ class WriteConnection:
         Raises:
             StoreRefused: It cannot be written, or commits would not be safe.
         """
-        connection, totals = self._opened()
+        connection, totals, self._standing = self._opened()
         self._connection = connection
         # What a killed process left in the log was perhaps never synced. Move it into the file, synced, before
         # anything is written behind it.
@@ -66,7 +69,8 @@ class WriteConnection:
         Raises:
             StoreRefused, or one of STORE_FAULTS: It cannot be written yet.
         """
-        connection, totals = self._opened()
+        self._regain()
+        connection, totals, standing = self._opened()
         try:
             connection.execute("BEGIN IMMEDIATE; INSERT OR REPLACE INTO meta VALUES ('probe', ?)", (_PROBE,))
             connection.execute("COMMIT; DELETE FROM meta WHERE key = 'probe'")
@@ -74,17 +78,42 @@ class WriteConnection:
             close_quietly(connection)
             raise
         self.close()
-        self._connection = connection
+        self._connection, self._standing = connection, standing
         return totals
 
-    def _opened(self) -> tuple[apsw.Connection, Totals]:
+    def _regain(self) -> None:
+        """
+        Make sure that what will be opened is what was open.
+
+        Of a deleted log nothing is lost so long as it is open: all of it is moved into the file, and a new one begun.
+
+        Raises:
+            FileMissing: Another file has the place of one of ours, or the database is gone.
+            STORE_FAULTS: The log cannot be moved into the file yet.
+        """
+        standing = self._standing
+        if standing is None:
+            return
+        standing.check_file()
+        if standing.log_file is None:
+            return
+        if not standing.log_is_gone():
+            standing.check()
+            return
+        self._open_connection().wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        # Nothing writes to it any more, even if opening fails now: only what is opened next is written to.
+        self._standing = replace(standing, log_file=None)
+
+    def _opened(self) -> tuple[apsw.Connection, Totals, Standing]:
+        file = self._standing.file if self._standing else identity(self._path)
         # Without SQLITE_OPEN_CREATE: a file that vanished while we ran must not come back as an empty one.
         connection = apsw.Connection(str(self._path), apsw.SQLITE_OPEN_READWRITE, vfs=self._vfs)
         try:
             self._set_up(connection)
             schema.migrate(connection)
             self._check_identity(connection)
-            return connection, queries.totals(connection)
+            totals = queries.totals(connection)
+            return connection, totals, self._stands(connection, file)
         except BaseException:
             close_quietly(connection)
             raise
@@ -110,6 +139,14 @@ class WriteConnection:
                 f"{self._path} cannot be written safely (journal {mode}, synchronous {synced}; expected wal and"
                 f" {_SYNCED}); keep the data folder on a local disk, not on a network share"
             )
+
+    def _stands(self, connection: apsw.Connection, file: Identity | None) -> Standing:
+        """Make sure that what stood there before, and nothing else, was opened."""
+        log = Path(connection.filename_wal)
+        log_file = identity(log)
+        if file is None or log_file is None or file != identity(self._path):
+            raise FileMissing(f"{self._path} was deleted or replaced while it was being opened")
+        return Standing(self._path, file, log, log_file)
 
     def _check_identity(self, connection: apsw.Connection) -> None:
         store_id = queries.single(connection, "SELECT value FROM meta WHERE key = 'store_id'")
@@ -151,6 +188,8 @@ class WriteConnection:
             transaction = Transaction(cursor)
             results = [_isolated(transaction, operation) for operation in operations]
         transaction.write_gathered()
+        if self._standing is not None:
+            self._standing.check()
         cursor.execute("COMMIT")
         return results, transaction.counts
 

@@ -6,6 +6,11 @@ from pathlib import Path
 
 import apsw
 
+
+class FileMissing(Exception):
+    """A file of the store is not where it was opened, so what is written would be lost; the text says all."""
+
+
 STORE_FAULTS: tuple[type[Exception], ...] = (
     apsw.BusyError,
     apsw.CantOpenError,
@@ -23,6 +28,7 @@ STORE_FAULTS: tuple[type[Exception], ...] = (
     apsw.ProtocolError,
     apsw.ReadOnlyError,
     apsw.ThreadingViolationError,
+    FileMissing,
     OSError,
 )
 """After one of these nothing is known of the transaction; anything else is the fault of the row that raised it."""
@@ -30,6 +36,8 @@ STORE_FAULTS: tuple[type[Exception], ...] = (
 
 def sentence(error: Exception, path: Path) -> str:
     """Say what went wrong with a file and what mends it."""
+    if isinstance(error, FileMissing):
+        return str(error)
     if isinstance(error, apsw.FullError):
         return f"the disk of {path} is full; free some space there"
     if isinstance(error, apsw.BusyError | apsw.LockedError):

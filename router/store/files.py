@@ -203,4 +203,4 @@ def close_quietly(connection: apsw.Connection) -> None:
 
 def has_log(path: Path) -> bool:
     """Whether a write-ahead log stands beside the database: somebody has it open, or was killed while having it."""
-    return with_suffix(path, "-wal").exists()
+    return with_suffix(path.resolve(), "-wal").exists()  # where the database is a link, SQLite puts it at the other end

@@ -57,7 +57,7 @@ class _Reading:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.read, ask)
 
     def renew(self) -> None:
-        """Open the file anew at the next read: a restored backup may stand in its place."""
+        """Open the file anew at the next read: its log may be another one now."""
         self._thread.submit(self._connection.close)
 
     async def close(self) -> None:

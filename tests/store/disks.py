@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,7 @@ class _File(apsw.VFSFile):
         if self._is_log and self._disk.fails_sync:
             raise apsw.IOError("sync failed")
         super().xSync(flags)
-        self._disk.synced[self._name] = Path(self._name).read_bytes()
+        with contextlib.suppress(FileNotFoundError):  # a test may delete it
+            self._disk.synced[self._name] = Path(self._name).read_bytes()
         if self._is_log:
             self._disk.journal.append("sync")

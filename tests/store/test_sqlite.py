@@ -489,6 +489,145 @@ class TestTrouble:
         assert (await store.stats()).events == 1
 
 
+class TestVanishingFiles:
+    """A 200 is only given for what the next start will find."""
+
+    async def stays_unavailable(self, store: SqliteStore, values: Values, clock: Clock, words: str) -> None:
+        with pytest.raises(StoreUnavailable, match=words):
+            await store.accept(values.event(), [])
+        for _ in range(30):
+            await asyncio.sleep(0.001)
+            clock.advance(seconds=10)
+        assert not store.available
+        with pytest.raises(StoreUnavailable, match=words):
+            await store.accept(values.event(), [])
+
+    async def test_file_deleted(
+        self, opened: Open, path: Path, values: Values, clock: Clock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Nothing is taken into a deleted file, and no empty one is put in its place; put back, it goes on."""
+        store = await opened()
+        kept, refused, later = values.event(), values.event(), values.event()
+        await store.accept(kept, [])
+        other_name = path.with_name("other-name")
+        os.link(path, other_name)
+        path.unlink()
+        with pytest.raises(StoreUnavailable):
+            await store.accept(refused, [])
+        await self.stays_unavailable(store, values, clock, "router.db was deleted or moved away .* move it back")
+        assert not path.exists()
+        assert len([record for record in caplog.records if record.levelno >= logging.ERROR]) == 1
+        other_name.rename(path)
+        await until(lambda: store.available, clock)
+        await store.accept(later, [])
+        assert [await store.event(event.id) is not None for event in (kept, refused, later)] == [True, False, True]
+
+    async def test_folder_deleted(self, opened: Open, path: Path, values: Values, clock: Clock) -> None:
+        """The same when the whole folder goes, and when an empty one is made in its place."""
+        store = await opened()
+        await store.accept(values.event(), [])
+        shutil.rmtree(path.parent)
+        await self.stays_unavailable(store, values, clock, "router.db was deleted")
+        path.parent.mkdir()
+        await self.stays_unavailable(store, values, clock, "router.db was deleted")
+        assert list(path.parent.iterdir()) == []
+        await store.close()
+        again = await opened()
+        await again.accept(values.event(), [])
+        assert (await again.stats()).events == 1
+
+    async def test_file_replaced(self, opened: Open, path: Path, values: Values, clock: Clock) -> None:
+        """A file that somebody puts in the store's place, even a copy of it, is not touched while the router runs."""
+        store = await opened()
+        await store.accept(values.event(), [])
+        away = path.with_name("away")
+        path.rename(away)
+        shutil.copy(away, path)
+        content = path.read_bytes()
+        await self.stays_unavailable(store, values, clock, "replaced by another file .* move router.db-wal aside")
+        assert path.read_bytes() == content
+        away.replace(path)
+        await until(lambda: store.available, clock)
+        await store.accept(values.event(), [])
+        assert (await store.stats()).events == 2
+
+    async def test_log_deleted(self, opened: Open, path: Path, values: Values, clock: Clock, tmp_path: Path) -> None:
+        """What was answered before and after the log is deleted is there after a crash."""
+        store = await opened()
+        kept, later = values.event(), values.event()
+        await store.accept(kept, [])
+        assert (await store.stats()).events == 1
+        beside(path, "-wal").unlink()
+        with pytest.raises(StoreUnavailable, match=r"router\.db-wal, which holds the latest commits, was deleted"):
+            await store.accept(values.event(), [])
+        await until(lambda: store.available, clock)
+        await store.accept(later, [])
+        assert (await store.stats()).events == 2
+        left = tmp_path / "left" / "router.db"
+        left.parent.mkdir()
+        for suffix in ("", "-wal"):
+            shutil.copy(beside(path, suffix), beside(left, suffix))
+        after = SqliteReader(left)
+        await after.open()
+        assert await after.event(kept.id) is not None
+        assert await after.event(later.id) is not None
+        assert (await after.stats()).events == 2
+        await after.close()
+        await store.close()
+        assert (await (await opened()).stats()).events == 2
+
+    async def test_log_deleted_on_a_full_disk(self, opened: Open, path: Path, values: Values, clock: Clock) -> None:
+        """A new log that cannot be begun at once is begun when the disk has room again."""
+        disk = FailingDisk()
+        store = await opened(vfs=disk.name)
+        await store.accept(values.event(), [])
+        beside(path, "-wal").unlink()
+        for fails in ("is_full", "fails_sync"):
+            setattr(disk, fails, True)
+            with pytest.raises(StoreUnavailable):
+                await store.accept(values.event(), [])
+            for _ in range(30):
+                await asyncio.sleep(0.001)
+                clock.advance(seconds=10)
+            assert not store.available
+            disk.heal()
+            await until(lambda: store.available, clock)
+        await store.accept(values.event(), [])
+        assert (await store.stats()).events == 2
+
+    async def test_log_replaced(self, opened: Open, path: Path, values: Values, clock: Clock) -> None:
+        """Another file in the log's place is not written to; once it is away, nothing is missing."""
+        store = await opened()
+        await store.accept(values.event(), [])
+        log = beside(path, "-wal")
+        log.unlink()
+        log.write_bytes(b"not a log")
+        await self.stays_unavailable(store, values, clock, "router.db-wal was replaced .* move that one away")
+        assert log.read_bytes() == b"not a log"
+        log.unlink()
+        await until(lambda: store.available, clock)
+        await store.accept(values.event(), [])
+        assert (await store.stats()).events == 2
+
+    async def test_behind_a_link(self, opened: Open, path: Path, values: Values, clock: Clock, tmp_path: Path) -> None:
+        """Where `router.db` is a link, its log is watched where it really is."""
+        real = tmp_path / "disk" / "router.db"
+        real.parent.mkdir()
+        first = await opened()
+        await first.close()
+        path.rename(real)
+        path.symlink_to(real)
+        store = await opened()
+        await store.accept(values.event(), [])
+        assert (await store.stats()).events == 1
+        beside(real, "-wal").unlink()
+        with pytest.raises(StoreUnavailable, match=r"disk/router\.db-wal"):
+            await store.accept(values.event(), [])
+        await until(lambda: store.available, clock)
+        await store.accept(values.event(), [])
+        assert (await store.stats()).events == 2
+
+
 class TestReader:
     async def test_reads_a_closed_store(self, opened: Open, path: Path, values: Values) -> None:
         """When no router runs, commands read the file and leave nothing beside it."""
