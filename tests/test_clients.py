@@ -263,8 +263,8 @@ async def test_interim_answers_without_end_are_given_up(sink: Sink, client: http
         async with asyncio.timeout(5):
             await client.post(sink.url, content=b"x")
     assert str(raised.value) == (
-        f"127.0.0.1:{sink.port} sent more than 16 interim answers (HTTP 1xx) and no final one; check the server there, or"
-        " the proxy in front of it"
+        f"127.0.0.1:{sink.port} sent more than 16 interim answers (HTTP 1xx) and no final one; check the server there,"
+        " or the proxy in front of it"
     )
     await sink.wait_until_unconnected()
 
