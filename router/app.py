@@ -17,10 +17,9 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tornado.httpserver import HTTPServer
-
 from router.admin.api import make_admin
 from router.admin.parts import Parts
+from router.admin.server import AdminServer
 from router.clients import make_http_client
 from router.clock import Clock, SystemClock
 from router.config.load import load
@@ -43,6 +42,9 @@ from router.store.sqlite import SqliteStore
 log = logging.getLogger("router.app")
 
 _ADMIN_BODY_LIMIT = 1024 * 1024
+
+_ADMIN_SECONDS = 60.0
+"""For the next request on a connection, and again for its body: who says nothing takes no place for ever."""
 
 _REQUESTS_GRACE = 5.0
 """Seconds for requests that are open at a stop; a sender whose body takes longer tries again."""
@@ -102,7 +104,7 @@ class App:
         self.ingress = self._make_ingress()
         self._parts = self._make_parts(redactor)
         self._listener = Listener(self.ingress, self.clock, tls=_tls(settings))
-        self._admin: HTTPServer | None = None
+        self._admin: AdminServer | None = None
 
     def _make_ingress(self) -> Ingress:
         return Ingress(
@@ -158,11 +160,12 @@ class App:
         application = make_admin(
             self._parts, address=address, hosts=self.settings.admin_hosts, token=self.settings.admin_token
         )
-        self._admin = HTTPServer(
+        self._admin = AdminServer(
             application,
             max_body_size=_ADMIN_BODY_LIMIT,
             max_buffer_size=2 * _ADMIN_BODY_LIMIT,
-            idle_connection_timeout=60,
+            idle_connection_timeout=_ADMIN_SECONDS,
+            body_timeout=_ADMIN_SECONDS,
         )
         self._admin.add_sockets(sockets)
         self.admin_url = _url("http", self.settings.admin.host, port)

@@ -18,7 +18,6 @@ from http.client import responses
 from typing import Any, cast
 
 from tornado.http1connection import HTTP1Connection
-from tornado.httpserver import HTTPServer
 from tornado.httputil import (
     HTTPConnection,
     HTTPMessageDelegate,
@@ -27,6 +26,7 @@ from tornado.httputil import (
 )
 from tornado.iostream import IOStream, StreamClosedError
 
+from router.bounded import BoundedServer, write_and_close
 from router.clock import Clock
 from router.deadlines import Deadlines
 from router.exchange import NO_LIMIT, Exchange
@@ -94,11 +94,11 @@ class Listener(HTTPServerConnectionDelegate):
             max_buffer_size=bounds.buffered_bytes,
         )
         self._server.listener = self
+        self._server.most_connections = bounds.connections
         # Tornado's own timers cost more than reading the head does; `Deadlines` watch instead.
         self._server.conn_params.header_timeout = None
         self._heads = Deadlines[Exchange](clock, bounds.header_seconds)
         self._bodies = Deadlines[Exchange](clock, bounds.body_seconds)
-        self._connections = 0
         self._latest: dict[object, Exchange] = {}
         self._open: set[Exchange] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -111,7 +111,7 @@ class Listener(HTTPServerConnectionDelegate):
 
     @property
     def open_connections(self) -> int:
-        return self._connections
+        return self._server.open_connections
 
     @property
     def open_requests(self) -> int:
@@ -165,16 +165,11 @@ class Listener(HTTPServerConnectionDelegate):
 
     # Connections
 
-    def connected(self, stream: IOStream) -> bool:
-        """Count a new connection; False where it is one too many, and it has been sent away."""
-        if self._connections < self.bounds.connections:
-            self._connections += 1
-            return True
+    def one_too_many(self, stream: IOStream) -> None:
+        """Send a new connection away."""
         self.part(stream, _TOO_MANY_CONNECTIONS, None)
-        return False
 
     def disconnected(self, server_conn: object) -> None:
-        self._connections -= 1
         request = self._latest.pop(server_conn, None)
         if request is not None:
             self._heads.forget(request)
@@ -244,7 +239,7 @@ class Listener(HTTPServerConnectionDelegate):
         """
         data = self.encode(answer, "close", is_head=is_head)
         if len(self._partings) >= self.bounds.partings:
-            _write_and_close(stream, data)
+            write_and_close(stream, data)
         else:
             self._partings.add(stream)
             self.spawn(self._part(stream, data, self.bounds.parting_bytes if awaited is None else awaited))
@@ -266,17 +261,19 @@ class Listener(HTTPServerConnectionDelegate):
             self._partings.discard(stream)
 
 
-class _Server(HTTPServer):
-    """Tornado's server, with its connections counted."""
+class _Server(BoundedServer):
+    """Tells the listener of connections that are too many, or end."""
 
     listener: Listener
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
-        if self.listener.connected(stream):
-            # An answer is one write, so nothing is gained by holding back; Tornado would switch it twice a request.
-            stream.set_nodelay(True)
-            stream.set_nodelay = _as_it_is  # type: ignore[method-assign]
-            super().handle_stream(stream, address)
+        # An answer is one write, so nothing is gained by holding back; Tornado would switch it twice a request.
+        stream.set_nodelay(True)
+        stream.set_nodelay = _as_it_is  # type: ignore[method-assign]
+        super().handle_stream(stream, address)
+
+    def turn_away(self, stream: IOStream) -> None:
+        self.listener.one_too_many(stream)
 
     def on_close(self, server_conn: object) -> None:
         super().on_close(server_conn)
@@ -300,11 +297,3 @@ class _Date:
         if second != self._second:
             self._second, self._text = second, format_timestamp(self._clock.now())
         return self._text
-
-
-def _write_and_close(stream: IOStream, data: bytes) -> None:
-    try:
-        stream.write(data)  # small: the socket takes it at once
-    except StreamClosedError:
-        return
-    stream.close()

@@ -413,3 +413,27 @@ async def test_refusals_are_logged_without_the_query(router: RunningRouter, capl
     (record,) = (record for record in caplog.records if record.message == "admin.refused")
     assert (record.__dict__["path"], record.__dict__["status"]) == ("/api/v1/stats", 403)
     assert "abcdefgh" not in str(record.__dict__)
+
+
+async def test_admin_connections_are_bounded(router: RunningRouter, caplog: pytest.LogCaptureFixture) -> None:
+    """Callers who keep connections open take only so many; the next ones are told so, until there is room again."""
+    server = router.app._admin
+    assert server is not None
+    host, _, port = router.app.admin_url.removeprefix("http://").partition(":")
+    idle = [await asyncio.open_connection(host, int(port)) for _ in range(128)]
+    for _ in range(5):
+        answered = await wire(router, b"")
+        assert answered.startswith(b"HTTP/1.1 503 ")
+        assert b'"error":"too_many_connections"' in answered
+    assert server.open_connections == 128
+    assert [record.message for record in caplog.records].count("admin.too_many_connections") == 1
+    await router.accept("page.updated", PAGE)
+    for _, writer in idle:
+        writer.close()
+        await writer.wait_closed()
+    for _ in range(5000):
+        if not server.open_connections:
+            break
+        await asyncio.sleep(0.001)
+    assert server.open_connections == 0
+    assert (await router.client.get(f"{router.app.admin_url}/-/healthy")).status_code == 200
