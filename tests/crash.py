@@ -117,8 +117,8 @@ async def crash_run(folder: Path, *, events: int, kills: int, seed: int, senders
             await router.start()
             changing = asyncio.create_task(run.change_rules_often())
             await asyncio.gather(run.kill_often(), *(run.send() for _ in range(senders)))
-            changing.cancel()
-            await asyncio.wait([changing])
+            run.over.set()
+            await changing
             await run.settle_rules()
             await run.wait_until_final()
             await run.judge()
@@ -148,6 +148,7 @@ class _Run:
         self._acknowledged: set[str] = set()
         self._version = 0
         self._starting = asyncio.Lock()
+        self.over = asyncio.Event()
         self.report = Report(most_duplicates=self._kills * sum(CONCURRENCY.values()))
 
     async def send(self) -> None:
@@ -185,8 +186,10 @@ class _Run:
         (self._router.folder / "rules.yaml").write_text(text)
 
     async def change_rules_often(self) -> None:
-        """Let every third version be a broken one, and ask for a reload each time, as long as it is let."""
+        """Let every third version be a broken one, and ask for a reload each time, until it is over."""
         for number in itertools.count(1):
+            if self.over.is_set():
+                return
             async with self._starting:  # nobody starts on a broken file
                 if number % 3:
                     self.write_rules()
