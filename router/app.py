@@ -35,6 +35,7 @@ from router.intake import Limits
 from router.listener import Listener
 from router.logs import configure_logging
 from router.secret import Redactor
+from router.smtp import Smtp
 from router.sockets import allow_many_descriptors, listen_on
 from router.store.base import Store
 from router.store.sqlite import SqliteStore
@@ -80,11 +81,12 @@ class App:
         self._ids = IdSource(self.clock)
         self.rulesets = RuleSets(configuration, self.store)
         self._http = make_http_client()
+        self._smtp = Smtp()
         self.lanes = Lanes(
             store=self.store,
             attempts=Attempts(
                 ruleset=self.rulesets.get,
-                clients=Clients(http=self._http, now=self.clock.now),
+                clients=Clients(http=self._http, now=self.clock.now, smtp=self._smtp),
                 store=self.store,
                 clock=self.clock,
                 redactor=redactor,
@@ -186,6 +188,7 @@ class App:
             self._admin.stop()
             await self._admin.close_all_connections()
         await self._http.aclose()
+        await self._smtp.aclose()
         await self.store.close()
         self.stage = "stopped"
 

@@ -273,7 +273,7 @@ def _unknown_host(error: Any, place: str) -> httpx.TransportError:
     return httpx.ConnectError(text)
 
 
-_CERTIFICATE = {  # OpenSSL's X509_V_ERR_*, from its manual page X509_STORE_CTX_get_error, read 2026-11
+CERTIFICATE_FINDINGS = {  # OpenSSL's X509_V_ERR_*, from its manual page X509_STORE_CTX_get_error, read 2026-11
     9: "is not valid yet; check the clocks of both machines",
     10: "has expired; it must be renewed there",
     18: "is self-signed; add it to the certificates that this machine trusts, or name it in SSL_CERT_FILE",
@@ -287,7 +287,7 @@ _CERTIFICATE = {  # OpenSSL's X509_V_ERR_*, from its manual page X509_STORE_CTX_
 
 def _untrusted(error: Any, place: str) -> httpx.TransportError:
     cause = error.certificate_error
-    finding = _CERTIFICATE.get(getattr(cause, "verify_code", 0)) or (
+    finding = CERTIFICATE_FINDINGS.get(getattr(cause, "verify_code", 0)) or (
         f"was not accepted ({getattr(cause, 'verify_message', 'unknown reason')})"
     )
     return httpx.ConnectError(f"the certificate of {place} {finding}")

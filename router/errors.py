@@ -16,6 +16,10 @@ RouterError
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from router.events import Message  # which imports this module at run time
 
 
 class RouterError(Exception):
@@ -29,12 +33,14 @@ class TemporaryFailure(RouterError):
     Args:
         detail: A sentence for a person, without any secret.
         status: HTTP or SMTP status, where there was one.
+        message: With the progress it made, where some of its recipients have it now; stored for the next attempt.
     """
 
-    def __init__(self, detail: str, status: int | None = None) -> None:
+    def __init__(self, detail: str, status: int | None = None, message: Message | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.status = status
+        self.message = message
 
 
 class Throttled(TemporaryFailure):
@@ -58,13 +64,21 @@ class PermanentFailure(RouterError):
         detail: A sentence for a person, without any secret.
         status: HTTP or SMTP status, where there was one.
         reason: What the delivery's `reason` says once it is dead.
+        message: As with `TemporaryFailure`; a replay goes on from there.
     """
 
-    def __init__(self, detail: str, status: int | None = None, reason: str = "permanent failure") -> None:
+    def __init__(
+        self,
+        detail: str,
+        status: int | None = None,
+        reason: str = "permanent failure",
+        message: Message | None = None,
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.status = status
         self.reason = reason
+        self.message = message
 
 
 class RenderFailure(PermanentFailure):

@@ -102,6 +102,7 @@ class Markup(StrEnum):
 
     TEXT = "text"
     SLACK = "slack"
+    HTML = "html"
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,9 @@ class Message:
         blocks: Slack's Block Kit blocks, or None.
         body: A JSON value to post, where `has_body`.
         forward: Post the event as it came: the bytes are the event's, and not stored again.
+        html: For mail, the same once more as HTML: a fragment, which the mail puts into its frame.
+        accepted: Recipients that have it already; none of them gets it again.
+        refused: Recipients that were refused for good, each with what was said; not tried again either.
     """
 
     text: str = ""
@@ -123,10 +127,17 @@ class Message:
     body: JSON = None
     has_body: bool = False
     forward: bool = False
+    html: str = ""
+    accepted: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
-        """Nothing but white space: a template's way to stay silent."""
+        """
+        Nothing but white space: a template's way to stay silent.
+
+        On a delivery that waits, it is a message yet to be written, of which only the progress is known.
+        """
         return not (self.forward or self.has_body or self.blocks or self.text.strip())
 
     def as_json(self) -> dict[str, JSON]:
@@ -142,6 +153,12 @@ class Message:
             shown["subject"] = self.subject
         if self.blocks is not None:
             shown["blocks"] = self.blocks
+        if self.html:
+            shown["html"] = self.html
+        if self.accepted:
+            shown["accepted"] = list(self.accepted)
+        if self.refused:
+            shown["refused"] = dict(self.refused)
         return shown
 
     @classmethod
@@ -153,6 +170,9 @@ class Message:
             body=shown.get("body"),
             has_body="body" in shown,
             forward=shown.get("forward", False),
+            html=shown.get("html", ""),
+            accepted=tuple(shown.get("accepted", ())),
+            refused=dict(shown.get("refused", {})),
         )
 
     def encode(self) -> bytes:

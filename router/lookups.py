@@ -75,7 +75,7 @@ class HostLookups(AbstractResolver):
                 proto=0,
                 flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
             )
-            for kind, address in await self._addresses(host)
+            for kind, address in await self.addresses(host)
             if family in {socket.AF_UNSPEC, kind}
         ]
 
@@ -84,7 +84,13 @@ class HostLookups(AbstractResolver):
             future.cancel()
         self._under_way.clear()
 
-    async def _addresses(self, host: str) -> Sequence[Address]:
+    async def addresses(self, host: str) -> Sequence[Address]:
+        """
+        Find the addresses of a host.
+
+        Raises:
+            OSError: There are none, or nobody says so in time (`LookupTimedOut`).
+        """
         known = self._known.get(host)
         if known is not None and known[0] > time.monotonic():
             return known[1]

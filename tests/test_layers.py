@@ -26,7 +26,9 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"router.config"}),
-    frozenset({"router.rules", "router.messages", "router.destinations", "router.store", "router.clients"}),
+    frozenset(
+        {"router.rules", "router.messages", "router.destinations", "router.store", "router.clients", "router.smtp"}
+    ),
     frozenset({"router"}),
 )
 
@@ -107,15 +109,15 @@ def test_only_the_composition_root_names_a_concrete_store() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_only_one_module_makes_http_clients() -> None:
-    """Time limits, bounds and redaction of outgoing requests have one home."""
+def test_only_two_modules_make_clients() -> None:
+    """Time limits, bounds and redaction of what goes out have one home each, for HTTP and for SMTP."""
     wrong = []
     for module, path in MODULES.items():
-        if module == "router.clients":
+        if module in {"router.clients", "router.smtp"}:
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                made = node.func.attr in {"AsyncClient", "Client", "ClientSession", "AsyncHTTPClient"}
+                made = node.func.attr in {"AsyncClient", "Client", "ClientSession", "AsyncHTTPClient", "SMTP"}
                 if made:
                     wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert not wrong, "\n".join(wrong)

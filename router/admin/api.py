@@ -96,7 +96,9 @@ class DeliveryHandler(AdminHandler):
         if listed is None:
             raise _unknown("delivery", delivery_id)
         attempts = await self.parts.store.attempts(listed.delivery.id)
-        message = listed.delivery.message or await self._would_be(listed.delivery)
+        kept = listed.delivery.message
+        is_written = kept is not None and (not kept.is_empty or listed.delivery.state.is_final)
+        message = kept if kept is not None and is_written else await self._would_be(listed.delivery)
         destinations = self.parts.rulesets.current.destinations
         self.answer(self.shown.delivery_in_full(listed, destinations, message, attempts))
 

@@ -24,7 +24,7 @@ LATER: Mapping[str, frozenset[str]] = {
     "destination": frozenset({"fallback", "format", "bot_token", "channel", "api"}),
     "rule": frozenset({"if", "settle", "digest", "throttle", "hours", "thread", "storm", "format"}),
     "defaults": frozenset({"alerts", "zone", "format", "storm"}),
-    "type": frozenset({"email", "teams", "discord", "google-chat", "mattermost"}),
+    "type": frozenset({"teams", "discord", "google-chat", "mattermost"}),
 }
 """Keys and types that the design has and this version does not; they are errors, so that nobody relies on them."""
 

@@ -72,14 +72,14 @@ class Attempts:
         tried = _Tried()
         try:
             tried.event, tried.judged = await self._look_up(delivery, read)
-            message = delivery.message or self.render(delivery, tried.event, destination, tried.judged)
-            tried.message = message
+            message = tried.message = self._message(delivery, tried.event, destination, tried.judged)
             if message.is_empty:
                 return self._unsent(delivery, message, EMPTY_MESSAGE)
             receipt = await self._send(self._outgoing(delivery, destination, tried), destination)
         except (TemporaryFailure, PermanentFailure) as failure:
             decision = await self._after(failure, delivery, destination, tried.judged)
             status, detail = failure.status, failure.detail
+            tried.message = failure.message or tried.message
         except Exception as bug:
             log.exception("delivery.bug", extra=_ids(delivery))
             failed = TemporaryFailure(f"internal error: {type(bug).__name__}; the log has the details")
@@ -88,6 +88,7 @@ class Attempts:
         else:
             decision = after_success(delivery.failures)
             status, detail = receipt.status, receipt.detail
+            tried.message = receipt.message or tried.message
         attempt = Attempt(
             delivery_id=delivery.id,
             number=delivery.attempts + 1,
@@ -121,6 +122,14 @@ class Attempts:
         if judged is None:
             raise RenderFailure(f"the rule set {delivery.ruleset[:16]} that judged this event is not kept any more")
         return event, judged
+
+    def _message(self, delivery: Delivery, event: Event, destination: Destination, judged: Configuration) -> Message:
+        """The message as it was written before, or written now; a replay brings along who has it already."""
+        kept = delivery.message
+        if kept is not None and not kept.is_empty:
+            return kept
+        written = self.render(delivery, event, destination, judged)
+        return replace(written, accepted=kept.accepted) if kept else written
 
     def render(self, delivery: Delivery, event: Event, destination: Destination, judged: Configuration) -> Message:
         """
@@ -193,7 +202,7 @@ class Attempts:
             reason=decision.reason,
             last_error="" if delivered else attempt.detail,
             attempt=attempt,
-            message=message if delivery.message is None else None,
+            message=message if message != delivery.message else None,
             paused_until=decision.paused_until,
         )
 

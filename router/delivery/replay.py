@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from router.config.model import Configuration
 from router.config.problems import did_you_mean
 from router.errors import RouterError
-from router.events import Cause, Delivery, DeliveryState
+from router.events import Cause, Delivery, DeliveryState, Message
 
 
 class CannotReplay(RouterError):
@@ -31,6 +32,8 @@ def replay(origin: Delivery, to: str | None, today: Configuration, delivery_id: 
     It keeps the rule, and the destination unless another is asked for. It is rendered anew under today's rule of that
     name. Where the rule is gone, it says what the old one said; at another destination the old rule renders it anew,
     because markup and form belong to the destination.
+
+    Of a dead letter with several recipients, those that have it do not get it again; the refused ones are tried anew.
 
     Args:
         to: Another destination; None for the same one.
@@ -64,8 +67,21 @@ def replay(origin: Delivery, to: str | None, today: Configuration, delivery_id: 
         updated_at=at,
         cause=Cause.REPLAY,
         origin_id=origin.id,
-        message=kept,
+        message=_with_progress(kept, origin, destination),
     )
+
+
+def _with_progress(kept: Message | None, origin: Delivery, destination: str) -> Message | None:
+    """
+    Say who needs no second copy: the message begins with that progress, and is empty where it is yet to be written.
+
+    What was delivered went to everybody; who replays that wants everybody to get it again.
+    """
+    goes_on = origin.state is DeliveryState.DEAD and destination == origin.destination
+    accepted = origin.message.accepted if goes_on and origin.message is not None else ()
+    if kept is not None:
+        return replace(kept, accepted=accepted, refused={})
+    return Message(accepted=accepted) if accepted else None
 
 
 def _check_destination(name: str, origin: Delivery, today: Configuration) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar
 
@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from router.events import Event, Markup, Message
 from router.fields import Duration, Model, PerTime, Schedule, Statuses
 from router.secret import Secret
+from router.smtp import Smtp
 
 TEAMWORK_SCHEDULE = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=10))
 """Source: the vendor's webhook page, "reattempted 3 times" after 1, 5 and 10 minutes, read 2026-11."""
@@ -33,11 +34,13 @@ class Clients:
 
     Attributes:
         http: Follows no redirect, keeps no cookie, reads answers within bounds (see `router/clients.py`).
+        smtp: Hands mails to servers, one connection each (see `router/smtp.py`).
         now: Tells the time; aware, UTC.
     """
 
     http: httpx.AsyncClient
     now: Callable[[], datetime]
+    smtp: Smtp = field(default_factory=Smtp)
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,16 @@ class Outgoing:
 
 @dataclass(frozen=True)
 class Receipt:
-    """The destination took the message."""
+    """
+    The destination took the message.
+
+    Attributes:
+        message: With the progress it made, where the destination has several recipients.
+    """
 
     status: int | None = None
     detail: str = ""
+    message: Message | None = None
 
 
 def _failing(statuses: tuple[int, ...]) -> tuple[int, ...]:
@@ -92,8 +101,8 @@ class Destination(Model):
     Class attributes:
         markup: How values are escaped in its messages.
         template_folder: Of the built-in templates.
-        example: Settings that load; every secret in it is invented. The contract suite points its URLs to a server of
-            its own, documentation and the editor's schema show it.
+        example: Settings that load; every secret in it is invented. The contract suite points its URLs (`http`, `smtp`)
+            to a server of its own; documentation and the editor's schema show it.
         example_answer: What a server of this type answers with status 200 to a message that it takes.
     """
 

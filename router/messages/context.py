@@ -86,6 +86,16 @@ def event_title(event_name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+def plain_summary(namespace: Mapping[str, JSON]) -> str:
+    """What stands above a mail, or in a notification of a message that is blocks: `Page moved: Release checklist`."""
+    event = namespace["event"]
+    resource = event["resource"]
+    named = "title" if resource not in ("space", "user") else "name"
+    model = namespace.get(resource if named == "name" else "page")
+    title = model.get(named) if isinstance(model, dict) else None
+    return " ".join(f"{event['title']}: {_text(title)}".split()) if _text(title) else str(event["title"])
+
+
 def _about(event: Event, resource: str, action: str) -> dict[str, JSON]:
     return {
         "id": str(event.id),

@@ -78,9 +78,9 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
     intercepted_unops = frozenset({"+", "-"})
 
     def __init__(
-        self, escaping: Escaping, source_of: Callable[[str], str | None], budget: Budget, is_slack: bool = False
+        self, escaping: Escaping, source_of: Callable[[str], str | None], budget: Budget, markup: Markup = Markup.TEXT
     ) -> None:
-        self.bench = Bench(escaping, budget, is_slack)
+        self.bench = Bench(escaping, budget, markup)
         super().__init__(
             undefined=Missing,
             loader=FunctionLoader(source_of),

@@ -9,6 +9,7 @@ reader would see, and their result is plain again. So nothing can lose its escap
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -84,6 +85,47 @@ def slack_link(text: str, url: str) -> Finished:
     return Finished(f"<{address}|{label}>" if label else f"<{address}>")
 
 
+def escape_html(text: str) -> str:
+    """Escape for HTML, also inside of attributes."""
+    return html.escape(text, quote=True)
+
+
+_HTML_TAG = re.compile(r"<[^<>]*>")
+
+
+def read_html(markup: str) -> str:
+    """Take tags and escapes away: what is left is plain text."""
+    return html.unescape(_HTML_TAG.sub("", markup))
+
+
+def html_link(text: str, url: str) -> Finished:
+    """Make a link of HTML; without a text, the address is the text."""
+    label = " ".join(text.split()) or url
+    return Finished(f'<a href="{escape_html(url)}">{escape_html(label)}</a>')
+
+
+_WEB_ADDRESS = re.compile(r"https?://[^\s<>\"]{1,2000}", re.IGNORECASE)
+_BEHIND_ADDRESS = ".,;:!?'*_)]}"
+
+
+def html_of_text(text: str) -> str:
+    """Write a plain text as HTML: paragraphs and lines as they are, and web addresses as links."""
+    paragraphs = (part for part in re.split(r"\n[ \t]*\n", text.strip()) if part.strip())
+    return "\n".join(
+        "<p>{}</p>".format("<br>\n".join(map(_html_line, paragraph.strip("\n").split("\n"))))
+        for paragraph in paragraphs
+    )
+
+
+def _html_line(line: str) -> str:
+    pieces, done = [], 0
+    for found in _WEB_ADDRESS.finditer(line):
+        url = found[0].rstrip(_BEHIND_ADDRESS)
+        pieces += [escape_html(line[done : found.start()]), html_link(url, url)]
+        done = found.start() + len(url)
+    return "".join([*pieces, escape_html(line[done:])])
+
+
 def text_link(text: str, url: str) -> Finished:
     label = " ".join(text.split())
     return Finished(f"{label} ({url})" if label else url)
@@ -129,4 +171,5 @@ def _same(text: Any) -> Any:
 ESCAPINGS = {
     Markup.TEXT: Escaping(quote=_same, read=_same),
     Markup.SLACK: Escaping(quote=escape_slack, read=read_slack),
+    Markup.HTML: Escaping(quote=escape_html, read=read_html),
 }

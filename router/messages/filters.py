@@ -13,13 +13,15 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from router.messages.escaping import Finished, cut, one_line, slack_link, text_link
+from router.events import Markup
+from router.messages.escaping import Finished, cut, html_link, one_line, slack_link, text_link
 from router.messages.html import LONGEST_HTML, to_line, to_mrkdwn, to_text
 from router.messages.limits import LONGEST_TEXT, TemplateRefused, check_text, check_value
 from router.messages.operators import Bench, is_number, is_whole, kind_of, known, plain_value
 from router.payload import dump_json
 
 _WORK_PER_TOKEN = 5
+_LINKS = {Markup.TEXT: text_link, Markup.SLACK: slack_link, Markup.HTML: html_link}
 
 
 def text(bench: Bench, value: Any) -> str:
@@ -29,7 +31,7 @@ def text(bench: Bench, value: Any) -> str:
 
 def mrkdwn(bench: Bench, value: Any) -> str:
     """HTML as Slack writes it: bold, code, lists, quotes, links. Plain text where the message is not for Slack."""
-    if not bench.is_slack:
+    if bench.markup is not Markup.SLACK:
         return text(bench, value)
     return Finished(check_text(to_mrkdwn(_html(bench, value), seen=_token_price(bench))))
 
@@ -57,7 +59,7 @@ def link(bench: Bench, value: Any, url: Any) -> str:
     if not address.lower().startswith(("http://", "https://", "mailto:")) or len(address.split()) != 1:
         return label
     plain = bench.escaping.plain(label)
-    return slack_link(plain, address) if bench.is_slack else text_link(plain, address)
+    return _LINKS[bench.markup](plain, address)
 
 
 def raw(bench: Bench, value: Any) -> str:
@@ -227,7 +229,7 @@ def urlencode(bench: Bench, value: Any) -> str:
 
 def _html(bench: Bench, value: Any) -> str:
     """The text to convert. What is already markup is read back to the plain text that it shows, and quoted as HTML."""
-    if isinstance(value, Finished) and bench.is_slack:
+    if isinstance(value, Finished) and bench.markup is not Markup.TEXT:
         return bench.text(value).replace("&", "&amp;").replace("<", "&lt;")
     # A page may have megabytes of which only the beginning is looked at.
     return bench.text(value[:LONGEST_HTML] if isinstance(value, str) else value)

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-FOLDERS = ("slack", "text")
+FOLDERS = ("email", "slack", "text")
 SUFFIX = ".j2"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from jinja2 import Undefined
 
+from router.events import Markup
 from router.messages.escaping import Escaping, Finished
 from router.messages.limits import (
     LONGEST_TEXT,
@@ -29,12 +30,12 @@ from router.payload import JSON, dump_json
 class Bench:
     """What operators and filters share: the budget of the rendering, and the escaping of its markup."""
 
-    __slots__ = ("budget", "escaping", "is_slack")
+    __slots__ = ("budget", "escaping", "markup")
 
-    def __init__(self, escaping: Escaping, budget: Budget, is_slack: bool) -> None:
+    def __init__(self, escaping: Escaping, budget: Budget, markup: Markup) -> None:
         self.budget = budget
         self.escaping = escaping
-        self.is_slack = is_slack
+        self.markup = markup
 
     def text(self, value: Any) -> str:
         """Write any value as the plain text that a reader sees; missing and null are nothing."""

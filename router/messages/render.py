@@ -12,11 +12,12 @@ from jinja2.environment import Template
 from router.errors import RenderFailure
 from router.events import Markup, Message
 from router.messages.blocks import LONGEST_SLACK_TEXT, fit_blocks
-from router.messages.context import FIXED_WORDS
+from router.messages.context import FIXED_WORDS, plain_summary
 from router.messages.dialect import Fault, did_you_mean, included_names
 from router.messages.environment import TemplateEnvironment, TemplateReader
-from router.messages.escaping import ESCAPINGS, Escaping, cut_slack, one_line
+from router.messages.escaping import ESCAPINGS, Escaping, cut_slack, html_of_text, one_line
 from router.messages.failures import failure_sentence
+from router.messages.html import to_text
 from router.messages.library import Library
 from router.messages.limits import DEEPEST_CALL, LONGEST_TEXT, Budget, TemplateRefused, check_value
 from router.messages.operators import plain_value
@@ -29,6 +30,9 @@ Namespace = Mapping[str, JSON]
 
 FIRST_WORDS = frozenset(FIXED_WORDS) | {"rule", "destination"} | frozenset().union(*(k.models for k in KINDS.values()))
 """Names that a template may begin with, whatever the source; what an event does not have prints as nothing."""
+
+TEXT_FOLDER = "text"
+"""Of templates for plain text, and so for the text part of a mail."""
 
 _MOST_COMPILED = 5_000
 
@@ -106,7 +110,7 @@ class Renderer:
         self._chosen: dict[tuple[str, str], str] = {}
 
     def _environment(self, escaping: Escaping, markup: Markup) -> TemplateEnvironment:
-        return TemplateEnvironment(escaping, self._included, self._budget, is_slack=markup is Markup.SLACK)
+        return TemplateEnvironment(escaping, self._included, self._budget, markup)
 
     def _quoted(self, text: str) -> str:
         return self._quote(text)
@@ -132,7 +136,7 @@ class Renderer:
             found += self._named_problems(spec.template, style)
         elif not (spec.message or spec.blocks or spec.has_body or style.forwards_as_is):
             for name in sorted(self._library.own):
-                if name.startswith(f"{style.folder}/"):
+                if name.startswith(tuple(f"{folder}/" for folder in _folders(style))):
                     found += self.file_problems(name)
         return list(dict.fromkeys(found))
 
@@ -161,10 +165,11 @@ class Renderer:
         return texts
 
     def _named_problems(self, wanted: str, style: Style) -> list[TemplateProblem]:
-        name = self._library.named(style.folder, wanted)
+        name = self._named(wanted, style)
         if name is not None:
-            return self.file_problems(name)
-        names = self._library.short_names(style.folder)
+            twin = self._text_twin(name, style)
+            return self.file_problems(name) + (self.file_problems(twin) if twin else [])
+        names = sorted({name for folder in _folders(style) for name in self._library.short_names(folder)})
         sentence = (
             f"no template is named '{wanted}' in {style.folder}/ or beside it; there are: {', '.join(names)}"
             f"{did_you_mean(wanted, names)}"
@@ -216,10 +221,12 @@ class Renderer:
         """
         self._budget.start()
         subject = self._subject(spec, style, namespace)
+        if style.markup is Markup.HTML:
+            return self._mail(spec, style, subject or plain_summary(namespace), namespace)
         if spec.message is not None:
             return self._written(self._text(style.markup, spec.message, "message", namespace), subject, style)
         if spec.template is not None:
-            name = self._library.named(style.folder, spec.template)
+            name = self._named(spec.template, style)
             if name is None:
                 raise RenderFailure(f"no template is named '{spec.template}' in {style.folder}/ or beside it")
             return self._written(self._file(style.markup, name, namespace), subject, style)
@@ -227,7 +234,35 @@ class Renderer:
             return self._blocks(spec, subject, namespace)
         if style.forwards_as_is:
             return Message(body=self._body(spec, namespace), has_body=True) if spec.has_body else Message(forward=True)
-        return self._written(self._built_in(style, namespace), subject, style)
+        return self._written(
+            self._file(style.markup, self._built_in(style.folder, namespace), namespace), subject, style
+        )
+
+    def _mail(self, spec: MessageSpec, style: Style, subject: str, namespace: Namespace) -> Message:
+        """Write both parts of a mail: HTML, and the text for who reads without. A text alone gives both."""
+        if spec.message is not None:
+            return _in_both_forms(self._text(Markup.TEXT, spec.message, "message", namespace), subject)
+        if spec.template is not None:
+            name = self._named(spec.template, style)
+            if name is None:
+                raise RenderFailure(f"no template is named '{spec.template}' in {style.folder}/ or beside it")
+            if not name.startswith(f"{style.folder}/"):
+                return _in_both_forms(self._file(Markup.TEXT, name, namespace), subject)
+            twin = self._text_twin(name, style)
+        else:
+            name, twin = self._built_in(style.folder, namespace), self._built_in(TEXT_FOLDER, namespace)
+        html = self._file(Markup.HTML, name, namespace).strip()
+        text = self._file(Markup.TEXT, twin, namespace).strip() if html and twin else ""
+        return Message(text=text or to_text(html), subject=subject, html=html)
+
+    def _named(self, wanted: str, style: Style) -> str | None:
+        found = (self._library.named(folder, wanted) for folder in _folders(style))
+        return next((name for name in found if name is not None), None)
+
+    def _text_twin(self, name: str, style: Style) -> str | None:
+        """Find the template of the text part beside one of the HTML part: the same name in the folder of texts."""
+        twin = name.replace(f"{style.folder}/", f"{TEXT_FOLDER}/", 1)
+        return twin if style.markup is Markup.HTML and twin != name and self._library.has(twin) else None
 
     def fill(self, template_text: str, namespace: Namespace, quote: Callable[[str], str]) -> str:
         """
@@ -252,20 +287,23 @@ class Renderer:
     def _subject(self, spec: MessageSpec, style: Style, namespace: Namespace) -> str:
         if spec.subject is None:
             return ""
-        return one_line(self._text(style.markup, spec.subject, "subject", namespace))
+        # The subject of a mail is a header, and no HTML.
+        markup = Markup.TEXT if style.markup is Markup.HTML else style.markup
+        return one_line(self._text(markup, spec.subject, "subject", namespace))
 
-    def _built_in(self, style: Style, namespace: Namespace) -> str:
+    def _built_in(self, folder: str, namespace: Namespace) -> str:
+        """Name the template that speaks of this event."""
         event_name = namespace["event"]["name"]
-        name = self._chosen.get((style.folder, event_name))
+        name = self._chosen.get((folder, event_name))
         if name is None:
             try:
-                name = self._library.for_event(style.folder, event_name)
+                name = self._library.for_event(folder, event_name)
             except KeyError:
-                raise RenderFailure(f"there are no built-in templates for {style.folder}; give a message") from None
+                raise RenderFailure(f"there are no built-in templates for {folder}; give a message") from None
             if len(self._chosen) >= _MOST_COMPILED:  # senders choose the names of events
                 self._chosen.clear()
-            self._chosen[style.folder, event_name] = name
-        return self._file(style.markup, name, namespace)
+            self._chosen[folder, event_name] = name
+        return name
 
     def _file(self, markup: Markup, name: str, namespace: Namespace) -> str:
         return str(self._rendered(self._environments[markup], self._library.text(name) or "", name, namespace))
@@ -293,7 +331,7 @@ class Renderer:
             fitted = fit_blocks(blocks)
         except TemplateRefused as error:
             raise RenderFailure(f"blocks: {error}") from None
-        return Message(text=subject or quote(_plain_summary(namespace)), subject=subject, blocks=fitted)
+        return Message(text=subject or quote(plain_summary(namespace)), subject=subject, blocks=fitted)
 
     def _structure(self, structure: JSON, key: str, fill: Callable[[str, Path, bool], JSON]) -> JSON:
         try:
@@ -345,11 +383,14 @@ def _dotted(path: Path) -> str:
     return ".".join(map(str, path))
 
 
-def _plain_summary(namespace: Namespace) -> str:
-    """What a notification shows of a message that is blocks: `Page moved: Release checklist`."""
-    event, page = namespace["event"], namespace.get("page")
-    title = page.get("title") if isinstance(page, dict) else None
-    return one_line(f"{event['title']}: {title}" if isinstance(title, str) and title.strip() else event["title"])
+def _in_both_forms(text: str, subject: str) -> Message:
+    text = text.strip()
+    return Message(text=text, subject=subject, html=html_of_text(text))
+
+
+def _folders(style: Style) -> tuple[str, ...]:
+    """Where the templates lie: a mail has a part of HTML and one of text."""
+    return (style.folder, TEXT_FOLDER) if style.markup is Markup.HTML else (style.folder,)
 
 
 def _problem(fault: Fault, text: str, path: Path, template: str | None) -> TemplateProblem:

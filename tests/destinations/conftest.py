@@ -12,7 +12,9 @@ import pytest
 from router.clients import make_http_client
 from router.destinations.base import Clients, Outgoing
 from router.events import Event, Message
-from tests.sinks import Sink
+from router.smtp import Smtp
+from tests.mail_sinks import MailSink
+from tests.sinks import Sink, trusting
 
 NOW = datetime(2026, 3, 2, 9, 15, tzinfo=UTC)
 
@@ -41,6 +43,7 @@ def fill(template: str, quote: Callable[[str], str]) -> str:
     environment = jinja2.Environment(finalize=lambda value: quote(str(value)), autoescape=False)  # noqa: S701
     return environment.from_string(template).render(
         event={"name": EVENT.name},
+        rule={"name": "page changes"},
         page={"id": 5148, "title": "a b/../c?d=e&f#g%00é\r\nX: y", "up": ".."},
     )
 
@@ -55,10 +58,18 @@ def outgoing(message: Message = MESSAGE, *, event: Event = EVENT, delivery_id: i
 @pytest.fixture
 async def clients() -> AsyncIterator[Clients]:
     async with make_http_client() as http:
-        yield Clients(http=http, now=lambda: NOW)
+        smtp = Smtp(tls=trusting())
+        yield Clients(http=http, now=lambda: NOW, smtp=smtp)
+        await smtp.aclose()
 
 
 @pytest.fixture
 async def sink() -> AsyncIterator[Sink]:
     async with Sink() as server:
+        yield server
+
+
+@pytest.fixture
+async def mail_sink() -> AsyncIterator[MailSink]:
+    async with MailSink() as server:
         yield server

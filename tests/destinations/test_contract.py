@@ -1,7 +1,7 @@
 """
 What every destination type keeps, whichever it is. A new file in `router/destinations/` is tested here by itself.
 
-The settings are the type's `example`; a type whose example holds an http URL is tested against real servers.
+The settings are the type's `example`; a type whose example holds an http or smtp URL is tested against real servers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ from router.events import Message
 from router.secret import Redactor
 from tests import sinks
 from tests.destinations.conftest import EVENT, NOW, outgoing
+from tests.mail_sinks import DROP, HANG, MailSink
 from tests.sinks import Received, Sink, answer
+
+LOGIN = ("spaces-router", "example-mail-password")
+"""Of the examples of types that log in to a mail server."""
 
 TYPES = {name: kind for name, kind in destination_types().items() if kind.__module__.startswith("router.destinations.")}
 
@@ -32,17 +36,24 @@ def _is_web(value: Any) -> bool:
     return isinstance(value, str) and value.startswith(("http://", "https://"))
 
 
+def _is_mail(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(("smtp://", "smtps://"))
+
+
 WEB_TYPES = {name: kind for name, kind in TYPES.items() if any(map(_is_web, kind.example.values()))}
+
+MAIL_TYPES = {name: kind for name, kind in TYPES.items() if any(map(_is_mail, kind.example.values()))}
 
 any_type = pytest.mark.parametrize("kind", TYPES.values(), ids=TYPES)
 web_type = pytest.mark.parametrize("kind", WEB_TYPES.values(), ids=WEB_TYPES)
+mail_type = pytest.mark.parametrize("kind", MAIL_TYPES.values(), ids=MAIL_TYPES)
 
 
 def pointed_at(origin: str, kind: type[Destination], **more: Any) -> Destination:
     """The type on its example's settings, each URL with our server in the place of the host."""
 
     def moved(value: Any) -> Any:
-        if not _is_web(value):
+        if not (_is_web(value) and origin.startswith("http")) and not (_is_mail(value) and origin.startswith("smtp")):
             return value
         there = urlsplit(value)
         return value.replace(f"{there.scheme}://{there.netloc}", origin, 1)
@@ -307,13 +318,73 @@ async def test_loop_of_routers_can_be_seen(kind: type[Destination], sink: Sink, 
     assert [request.headers["router-hops"] for request in sink.received] == ["1", "3"]
 
 
+@mail_type
+async def test_outcome_by_mail_code(kind: type[Destination], clients: Clients) -> None:
+    """A message refused with 4xx is tried again, with 5xx not, but where login or TLS are wanted."""
+    async with MailSink(login=LOGIN) as server:
+        destination = pointed_at(server.url, kind)
+        for code in (*range(400, 600), 250):
+            server.answer("DATA", f"{code} said so" if code != 250 else None)
+            outcome = await outcome_of(destination, clients)
+            final = code >= 500 and code not in {530, 534, 535, 538}
+            expected = Receipt if code == 250 else PermanentFailure if final else TemporaryFailure
+            assert type(outcome) is expected, code
+            assert getattr(outcome, "status", None) == code
+
+
+@mail_type
+@pytest.mark.parametrize("command", ["MAIL", "DATA"])
+async def test_mail_attempt_can_be_ended(kind: type[Destination], clients: Clients, command: str) -> None:
+    """When its time is over an attempt ends at once, and its connection with it."""
+    async with MailSink(login=LOGIN) as server:
+        server.answer(command, HANG)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await pointed_at(server.url, kind).send(outgoing(), clients)
+        await server.wait_until_unconnected()
+
+
+@mail_type
+async def test_no_secret_in_what_mail_types_say(
+    kind: type[Destination], clients: Clients, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No failure, whatever its cause, and no line of any log shows a secret of the destination."""
+    caplog.set_level(logging.DEBUG)
+    said: list[str] = []
+    secrets: list[str] = []
+    async with MailSink(login=("another", "login")) as wrong, MailSink(login=LOGIN) as right:
+        right.answer("MAIL", DROP, "550 no", "421 no", HANG)
+        for url in (wrong.url, right.url, right.url, right.url, f"smtp://127.0.0.1:{sinks.refused_port()}"):
+            destination = pointed_at(url, kind)
+            outcome = await outcome_of(destination, clients)
+            assert isinstance(outcome, RouterError)
+            said += texts_of(outcome)
+            secrets += destination.secrets()
+    assert secrets
+    assert [secret for secret in secrets for text in (*said, caplog.text) if secret in text] == []
+
+
+@mail_type
+async def test_reader_of_mail_recognises_a_repetition(kind: type[Destination], clients: Clients) -> None:
+    """All attempts of a delivery carry one `Message-ID` and the same bytes; another delivery carries another."""
+    async with MailSink(login=LOGIN) as server:
+        server.answer("DATA", None)
+        message = Message(text="Seite „Über uns“ <b>geändert</b> 🎉", subject="Seite", html="<p>Seite</p>")
+        for delivery_id in (77, 77, 78):
+            await pointed_at(server.url, kind).send(outgoing(message, delivery_id=delivery_id), clients)
+        first, second, other = server.mails
+    assert first.content == second.content
+    assert first.message["Message-ID"] != other.message["Message-ID"]
+
+
 @any_type
 async def test_message_is_not_changed_by_sending(kind: type[Destination], sink: Sink, clients: Clients) -> None:
     """What the store keeps is what was sent, also after a failure."""
     sink.answer_with(answer(500, "down"))
     message = Message(text="one\ntwo & <three>", subject="s")
     before = message.encode()
-    destination = pointed_at(sink.url, kind)
+    nobody = f"smtp://127.0.0.1:{sinks.refused_port()}"
+    destination = pointed_at(nobody if kind in MAIL_TYPES.values() else sink.url, kind)
     with contextlib.suppress(TemporaryFailure):
         await destination.send(outgoing(message), clients)
     assert message.encode() == before
