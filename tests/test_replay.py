@@ -144,3 +144,26 @@ def test_without_any_destination_the_refusal_says_so() -> None:
     nothing = load_text(RULES.replace("{type: log}", "{type: log, enabled: false}"), "rules.yaml", {})
     with pytest.raises(CannotReplay, match="none is enabled"):
         again(today=nothing)
+
+
+MAIL = Message(text="as it read then", accepted=("a@example.com",), refused={"b@example.com": "550 no such user"})
+
+
+def test_who_has_a_mail_gets_no_second_copy_by_a_replay() -> None:
+    """A replay of a dead letter goes on from there: the refused are tried anew, the others are left alone."""
+    assert again(change(DEAD, message=MAIL)).message == Message(accepted=("a@example.com",))
+    kept = again(change(DEAD, message=MAIL, rule="renamed since")).message
+    assert kept == Message(text="as it read then", accepted=("a@example.com",))
+
+
+def test_a_replay_that_never_got_to_write_its_message_hands_the_progress_on() -> None:
+    """Who has it is known over any number of replays."""
+    first = again(change(DEAD, message=MAIL))
+    assert again(change(first, state=DeliveryState.DEAD)).message == Message(accepted=("a@example.com",))
+
+
+def test_everybody_gets_what_is_replayed_on_purpose() -> None:
+    """What was delivered, or goes elsewhere, goes to everybody."""
+    delivered = change(DEAD, state=DeliveryState.DELIVERED, message=MAIL)
+    assert again(delivered).message is None
+    assert again(change(DEAD, message=MAIL), to="ops").message is None

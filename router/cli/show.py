@@ -146,6 +146,10 @@ def _message_lines(one: Mapping[str, Any]) -> Iterator[str]:
     else:
         if message.get("subject"):
             yield _fact("subject", plain(message["subject"]))
+        if message.get("accepted"):
+            yield _fact("taken for", plain(", ".join(message["accepted"])))
+        for who, said in (message.get("refused") or {}).items():
+            yield _fact("refused", plain(f"{who}: {said}"))
         if message.get("text"):
             yield indented(message["text"], "  ")
         for part in ("blocks", "body"):

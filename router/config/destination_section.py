@@ -15,7 +15,11 @@ from router.destinations.base import Destination, destination_types
 
 EXAMPLE = 'destinations: {docs: {type: slack, url: "${SLACK_URL}"}}'
 
-_EXAMPLES = {"url": "the URL that the service shows, such as url: ${SLACK_URL}, or url_file"}
+_EXAMPLES = {
+    "url": "the URL that the service shows, such as url: ${SLACK_URL}, or url_file",
+    "smtp": "the mail server, such as smtp: smtp://mail.example.com:587",
+    "from": "the sender, such as from: wiki@example.com",
+}
 COMMON_KEYS = tuple(fields_of(Destination))
 
 

@@ -21,6 +21,12 @@ MAX_SECRET_BYTES = 64 * 1024
 # Valid as a name, as a key in base64, and as a host that no resolver knows (RFC 2606).
 _UNRESOLVED = "unresolvable"
 _UNRESOLVED_URL = "https://unresolvable.invalid/"
+_UNRESOLVED_BY_KEY = {
+    "url": _UNRESOLVED_URL,
+    "url_file": _UNRESOLVED_URL,
+    "smtp": "smtp://localhost",  # which goes with any other setting
+    **dict.fromkeys(("from", "to", "cc", "bcc", "reply_to"), "nobody@unresolvable.invalid"),
+}
 
 _REFERENCE = re.compile(r"(\$?)\$\{([^}]*)(\}?)")
 _CONTENT = re.compile(r"([A-Z_][A-Z0-9_]*)(?:(:-|:\?)(.*))?", re.ASCII | re.DOTALL)
@@ -97,8 +103,7 @@ def _report(sentence: str, found: re.Match[str], node: Scalar, reading: Reading)
 
 
 def _stand_in(node: Scalar, key: str) -> Scalar:
-    value = _UNRESOLVED_URL if key in {"url", "url_file"} else _UNRESOLVED
-    return replace(node, value=value, outside=True, unresolved=True)
+    return replace(node, value=_UNRESOLVED_BY_KEY.get(key, _UNRESOLVED), outside=True, unresolved=True)
 
 
 def _resolve(content: str, closed: bool, environ: ReadMapping[str, str] | None) -> str:
