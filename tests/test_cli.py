@@ -47,12 +47,13 @@ def test_help_of_a_command_says_the_line_of_the_list(name: str) -> None:
 def test_every_option_has_a_variable_and_a_help_text(name: str) -> None:
     """Whatever can be given as an option can stand in the environment, and its help names the variable."""
     text = " ".join(invoke(name, "--help").stdout.split())
+    own = name.upper().replace("-", "_")
     for parameter in _command(name).params:
         if isinstance(parameter, click.Option):
             assert parameter.help, parameter.name
             long = max(parameter.opts, key=len).lstrip("-").replace("-", "_").upper()
             assert parameter.show_envvar
-            assert f"SPACES_ROUTER_{long}" in text or f"SPACES_ROUTER_{name.upper()}_{long}" in text, parameter.opts
+            assert f"SPACES_ROUTER_{long}" in text or f"SPACES_ROUTER_{own}_{long}" in text, parameter.opts
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def _interpreters() -> list[Path]:
     if wanted != "all":
         return [Path(each) for each in wanted.split(":") if each] or [Path(sys.executable)]
     names = [f"python3.{minor}" for minor in range(11, 15)]
-    on_path = [Path(found) for name in names if (found := shutil.which(name))]
+    on_path = [Path(path) for name in names if (path := shutil.which(name))]
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     found = [each for name in names for each in sorted(pyenv.glob(f"*/bin/{name}"))]
     covered = {each.name for each in found}
