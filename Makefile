@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: run test check format crash bench help clean
+.PHONY: run test check format crash wheel bench help clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -37,6 +37,9 @@ format: $(VENV)/test.stamp ## Put the code into its format
 
 crash: $(VENV)/test.stamp ## The long durability run: 2,000 deliveries, 20 kills
 	$(BIN)/python scripts/crash.py
+
+wheel: $(VENV)/test.stamp ## Build the package and try it on every version of Python that is found
+	WHEEL_PYTHONS=all $(BIN)/python -m pytest tests/test_wheel.py
 
 bench: $(VENV)/test.stamp ## Measure against a bare Tornado handler; needs wrk
 	$(BIN)/python bench/bench.py

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from router.config.load import load_text
+from tests.sinks import Sink
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -29,6 +30,20 @@ def test_the_first_rule_file_loads_without_a_word() -> None:
     (text,) = _blocks("yaml", "Set it up")
     environ = {"SPACES_TOKEN": "a-long-random-text", "SLACK_URL": "https://hooks.slack.com/services/T0/B0/x"}
     assert not load_text(text, "rules.yaml", environ).warnings
+
+
+async def test_the_set_up(tmp_path: Path) -> None:
+    """The commands of the set-up lead from an empty folder to checked rules and a test message at Slack."""
+    _, begin, check, _ = _blocks("sh", "Set it up")
+    async with terminals(tmp_path) as (terminal, *_), Sink() as slack:
+        await terminal.type(begin)
+        await terminal.read_until("every event")
+        env = tmp_path / ".env"
+        env.write_text(re.sub(r"(?m)^SLACK_URL=.*$", f"SLACK_URL={slack.url}/services/T0/B0/x", env.read_text()))
+        await terminal.type(check)
+        assert "rules.yaml is fine" in await terminal.read_until("took the message")
+    (message,) = slack.received
+    assert "Test message" in message.json["text"]
 
 
 def test_every_page_that_the_readme_names_is_there() -> None:

@@ -21,11 +21,13 @@ BAD_CONFIGURATION = 78
 
 # Name → what it does, in one line. Listing them here makes `--help` fast: a command's module is imported when it runs.
 COMMANDS = {
+    "init": "Write a rule file to begin with.",
     "serve": "Run the router.",
     "demo": "Show the router at work on sample deliveries.",
     "check": "Say what is wrong with a rule file, or what it holds.",
     "events": "List the events that Spaces can send.",
     "send": "Send a signed sample delivery to a router.",
+    "send-test": "Send a test message to a destination.",
     "deliveries": "List what the router sent or tries to send.",
     "show": "Show one event or one delivery in full.",
     "replay": "Send a delivery once more.",
@@ -33,13 +35,14 @@ COMMANDS = {
 }
 
 LATER = frozenset(
-    "init preview explain test backtest release tail backup purge schema send-test".split()  # noqa: SIM905
+    "preview explain test backtest release tail backup purge schema".split()  # noqa: SIM905
 )
 """Commands which later versions bring."""
 
 _EPILOG = """\b
 Examples:
   spaces-router demo                     see it work, without any set-up
+  spaces-router init                     write a rule file to begin with
   spaces-router check rules.yaml         is my rule file right?
   spaces-router serve --rules rules.yaml
   spaces-router deliveries --state dead  what did not arrive?
@@ -76,7 +79,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"router.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"router.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def resolve_command(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,10 +41,23 @@ def report(file: Path, form: str, strict: bool) -> int:
     _print(_FORMATS[form](problems))
     if form == "text":
         click.echo(_verdict(file, problems))
+        if hint := unset_hint(problems, file):
+            click.echo(hint)
         if configuration is not None:
             click.echo("\n".join(_content(configuration)))
     failed = configuration is None or (strict and bool(problems))
     return FAILED if failed else 0
+
+
+def unset_hint(problems: Sequence[Problem], file: Path) -> str:
+    """Say how to load the `.env` beside a rule file where a variable is missing; otherwise an empty text."""
+    env = file.parent / ".env"
+    if not any(" is not set" in problem.message and "variable" in problem.message for problem in problems):
+        return ""
+    if not env.is_file():
+        return ""
+    path = str(env) if env.is_absolute() else f"./{env}"
+    return f"Is the variable in {env}? Load that into the shell first: set -a; . {shlex.quote(path)}; set +a"
 
 
 def unreadable(file: Path, error: OSError) -> str:

@@ -142,7 +142,11 @@ def run(settings: Settings, environ: Mapping[str, str]) -> int:
         return serve(settings, environ)
     except ConfigurationInvalid as invalid:
         click.echo(format_text(invalid.problems).rstrip("\n"), err=True)
-        raise BadConfiguration(f"{summary(invalid.problems, str(settings.rules))}; nothing was started.") from None
+        from router.cli.rule_report import unset_hint  # noqa: PLC0415
+
+        hint = unset_hint(invalid.problems, settings.rules)
+        counted = summary(invalid.problems, str(settings.rules))
+        raise BadConfiguration(f"{counted}; nothing was started.{hint and ' '}{hint}") from None
     except (StoreRefused, StoreUnavailable) as error:
         raise Failed(f"{error}.") from None
     except OSError as error:

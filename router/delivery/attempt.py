@@ -75,7 +75,7 @@ class Attempts:
             message = tried.message = self._message(delivery, tried.event, destination, tried.judged)
             if message.is_empty:
                 return self._unsent(delivery, message, EMPTY_MESSAGE)
-            receipt = await self._send(self._outgoing(delivery, destination, tried), destination)
+            receipt = await send_in_time(self._outgoing(delivery, destination, tried), destination, self._clients)
         except (TemporaryFailure, PermanentFailure) as failure:
             decision = await self._after(failure, delivery, destination, tried.judged)
             status, detail = failure.status, failure.detail
@@ -138,26 +138,15 @@ class Attempts:
         Raises:
             RenderFailure: A template failed.
         """
-        spec = _spec(judged.specs.get(delivery.rule) or MessageSpec(), destination)
-        # One with a message of its own takes bodies all the same; that message stands in for the event.
-        takes_bodies = destination.forwards_as_is or bool(destination.own_message)
-        style = Style(destination.markup, destination.template_folder, takes_bodies)
-        return judged.renderer.render(spec, style, _namespace(delivery, event, destination, judged))
-
-    async def _send(self, outgoing: Outgoing, destination: Destination) -> Receipt:
-        limit = destination.timeout.total_seconds()
-        try:
-            async with asyncio.timeout(limit):
-                return await destination.send(outgoing, self._clients)
-        except TimeoutError:
-            raise TemporaryFailure(f"{destination.address} gave no complete answer within {limit:g} s") from None
+        spec = own_spec(judged.specs.get(delivery.rule) or MessageSpec(), destination)
+        return judged.renderer.render(spec, style_of(destination), namespace_of(delivery, event, destination, judged))
 
     def _outgoing(self, delivery: Delivery, destination: Destination, tried: _Tried) -> Outgoing:
         event, judged, message = tried.event, tried.judged, tried.message
         assert event is not None and judged is not None and message is not None  # noqa: S101, PT018 - looked up before
 
         def fill(template: str, quote: Callable[[str], str]) -> str:
-            return judged.renderer.fill(template, _namespace(delivery, event, destination, judged), quote)
+            return judged.renderer.fill(template, namespace_of(delivery, event, destination, judged), quote)
 
         return Outgoing(delivery.id, message, event, fill)
 
@@ -241,7 +230,29 @@ class Attempts:
 _LEVELS = {DeliveryState.DELIVERED: logging.INFO, DeliveryState.DEAD: logging.ERROR}
 
 
-def _spec(ruled: MessageSpec, destination: Destination) -> MessageSpec:
+async def send_in_time(outgoing: Outgoing, destination: Destination, clients: Clients) -> Receipt:
+    """
+    Have the destination make its attempt within its own `timeout`.
+
+    Raises:
+        TemporaryFailure, Throttled, PermanentFailure: As the destination decides; the first also for no answer in time.
+    """
+    limit = destination.timeout.total_seconds()
+    try:
+        async with asyncio.timeout(limit):
+            return await destination.send(outgoing, clients)
+    except TimeoutError:
+        raise TemporaryFailure(f"{destination.address} gave no complete answer within {limit:g} s") from None
+
+
+def style_of(destination: Destination) -> Style:
+    """How a destination wants its messages."""
+    # One with a message of its own takes bodies all the same; that message stands in for the event.
+    takes_bodies = destination.forwards_as_is or bool(destination.own_message)
+    return Style(destination.markup, destination.template_folder, takes_bodies)
+
+
+def own_spec(ruled: MessageSpec, destination: Destination) -> MessageSpec:
     """A destination's own message stands in where the rule has none."""
     own = destination.own_message
     if not own or ruled.message or ruled.template or ruled.blocks is not None or ruled.has_body:
@@ -264,7 +275,9 @@ def _ids(delivery: Delivery) -> dict[str, JSON]:
     }
 
 
-def _namespace(delivery: Delivery, event: Event, destination: Destination, judged: Configuration) -> Mapping[str, JSON]:
+def namespace_of(
+    delivery: Delivery, event: Event, destination: Destination, judged: Configuration
+) -> Mapping[str, JSON]:
     source = judged.sources.get(event.source)
     kind = source.kind if source else KINDS["teamwork-spaces"]
     return build_namespace(event, kind, source.site if source else None) | {

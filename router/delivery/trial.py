@@ -1,0 +1,109 @@
+"""A message to one destination outside all lanes: sent once, at once, and recorded nowhere."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+
+from router.config.model import Configuration
+from router.delivery.attempt import namespace_of, own_spec, send_in_time, style_of
+from router.destinations.base import Clients, Destination, Outgoing, Receipt
+from router.events import Cause, Delivery, DeliveryState, Event
+from router.messages.render import MessageSpec
+from router.payload import dump_json
+from router.samples import sample
+from router.sources import DEFAULT_KIND
+
+SOURCE = "router"
+EVENT = "router.test"
+
+SUBJECT = "Test message from Spaces Router"
+_TEXT = SUBJECT + ": what goes to “{{ destination.name }}” arrives here. Nothing has happened in Spaces."
+
+
+def trial_event(destination: str, number: int, now: datetime) -> Event:
+    """Make the event of a test message: what an endpoint gets that takes events as they come."""
+    body = dump_json({"message": f"{SUBJECT}. Nothing has happened in Spaces.", "destination": destination})
+    return _event(EVENT, SOURCE, body, number, now)
+
+
+def sample_event(name: str, configuration: Configuration, number: int, now: datetime) -> Event:
+    """Make an event of Spaces from its sample, as if it came from the first such source of the rule file."""
+    sources = [source.name for source in configuration.sources.values() if source.kind == DEFAULT_KIND]
+    return _event(name, sources[0] if sources else SOURCE, sample(name), number, now)
+
+
+def _event(name: str, source: str, body: bytes, number: int, now: datetime) -> Event:
+    headers = {
+        DEFAULT_KIND.event_header: name,
+        DEFAULT_KIND.delivery_header: str(uuid.uuid4()),
+        "Content-Type": "application/json",
+    }
+    return Event(
+        id=number,
+        source=source,
+        name=name,
+        upstream_id=headers[DEFAULT_KIND.delivery_header],
+        body=body,
+        body_hash=hashlib.sha256(body).digest(),
+        headers=headers,
+        received_at=now,
+        ruleset="",
+    )
+
+
+async def try_out(
+    name: str, event: Event, configuration: Configuration, clients: Clients, number: int
+) -> Receipt | None:
+    """
+    Send a message about an event to a destination, switched off or not.
+
+    A test event is put into words of its own, unless the destination takes events as they come or has a message of its
+    own; any other event reads as it would by a rule that says nothing about the message.
+
+    Args:
+        name: Of a destination of the configuration.
+        number: Id of the delivery, which receivers know it by.
+
+    Returns:
+        What the destination said; None where its own message is empty for this event, and nothing was sent.
+
+    Raises:
+        RenderFailure: Its own message, or its URL, cannot be written on this event.
+        TemporaryFailure, Throttled, PermanentFailure: It did not take it.
+    """
+    destination = configuration.destinations[name]
+    delivery = _delivery(name, event, number)
+    namespace = namespace_of(delivery, event, destination, configuration)
+    renderer = configuration.renderer
+    message = renderer.render(_spec(event, destination), style_of(destination), namespace)
+    if message.is_empty:
+        return None
+
+    def fill(template: str, quote: Callable[[str], str]) -> str:
+        return renderer.fill(template, namespace, quote)
+
+    return await send_in_time(Outgoing(delivery.id, message, event, fill), destination, clients)
+
+
+def _spec(event: Event, destination: Destination) -> MessageSpec:
+    if event.name != EVENT or destination.forwards_as_is or destination.own_message:
+        return own_spec(MessageSpec(), destination)
+    return MessageSpec(message=_TEXT, subject=SUBJECT)
+
+
+def _delivery(destination: str, event: Event, number: int) -> Delivery:
+    return Delivery(
+        id=number,
+        event_id=event.id,
+        rule="",
+        destination=destination,
+        ruleset="",
+        state=DeliveryState.SENDING,
+        cause=Cause.TEST,
+        due_at=event.received_at,
+        created_at=event.received_at,
+        updated_at=event.received_at,
+    )
