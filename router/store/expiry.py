@@ -31,7 +31,7 @@ _DEAD = DeliveryState.DEAD.value
 
 # The deliveries of an event, and those of the events that opened the groups in which it was told: whether a group's
 # dead letter was dealt with stands among these.
-_KIN = """\
+KIN = """\
 SELECT id, event_id, state, origin_id, updated_at, destination FROM deliveries WHERE event_id = ?1
 UNION ALL
 SELECT id, event_id, state, origin_id, updated_at, destination FROM deliveries WHERE event_id IN (
@@ -111,7 +111,7 @@ def _not_too_large(rows: list[Any]) -> list[Any]:
 def _pick(ask: _Ask, expiry: Expiry, old: Iterable[int], following: int | None) -> tuple[tuple[int, ...], Forgotten]:
     ids, deliveries, dead = [], 0, 0
     for event_id in old:
-        kin = [Kin(*row) for row in ask(_KIN, (event_id,))]
+        kin = [Kin(*row) for row in ask(KIN, (event_id,))]
         if may_go(expiry, kin):
             ids.append(event_id)
             own = [one for one in kin if one.event_id == event_id]
