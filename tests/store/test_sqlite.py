@@ -755,7 +755,7 @@ def test_lock_is_an_flock(tmp_path: Path) -> None:
 
 class TestForgettingGroups:
     async def test_events_told_together(self, opened: Open, path: Path, values: Values, clock: Clock) -> None:
-        """A later event of a group stays while the group's message is under way, or is dead and nobody dealt with it."""
+        """A later event of a group stays while the group's message is under way, or dead and not dealt with."""
         store = await opened()
         first, second = values.event(body=b"[1]"), values.event(body=b"[2]")
         message = values.delivery(first)
