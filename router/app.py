@@ -28,6 +28,7 @@ from router.config.reload import Reloader, RuleSets, kept_text
 from router.config.settings import Address, Settings
 from router.delivery.attempt import Attempts
 from router.delivery.lanes import Lanes
+from router.delivery.retention import Retention
 from router.destinations.base import Clients
 from router.ids import IdSource
 from router.ingress import Ingress
@@ -103,6 +104,9 @@ class App:
             clock=self.clock,
             redactor=redactor,
         )
+        self.retention = Retention(
+            settings.retention, store=self.store, in_use=lambda: self.rulesets.current.hash, clock=self.clock
+        )
         self.ingress = self._make_ingress()
         self._parts = self._make_parts(redactor)
         self._listener = Listener(self.ingress, self.clock, tls=_tls(settings))
@@ -152,6 +156,7 @@ class App:
         self.lanes.adopt(self.rulesets.current)  # a SIGHUP may have been quicker
         await self.lanes.bury_removed()
         self.reloader.watch()
+        self.retention.start()
         self.stage = "serving"
 
     def _start_admin(self) -> None:
@@ -178,6 +183,7 @@ class App:
             return
         self.stage = "stopping"
         self.reloader.stop()
+        await self.retention.stop()
         grace = self.settings.drain.total_seconds()
         self._listener.stop()
         await self._listener.drain(min(grace, _REQUESTS_GRACE))

@@ -124,7 +124,7 @@ async def ask(router: RunningRouter, example: Example, compared: Comparison) -> 
 def test_the_page_shows_every_call() -> None:
     """Each call that the page describes has an example, and there are as many as described."""
     described = re.findall(r"^### `([A-Z]+) ([^?`]+)", PAGE.read_text(), re.MULTILINE)
-    assert len(described) == 10
+    assert len(described) == 11
     for method, path in described:
         pattern = re.escape(path).replace(r"\{id\}", r"\d+") + r"(\?.*)?"
         shown = [example for example in EXAMPLES if example.method == method and re.fullmatch(pattern, example.path)]

@@ -13,6 +13,7 @@ from router.admin.auth import Guard
 from router.admin.handler import AdminHandler
 from router.admin.health import HealthyHandler, ReadyHandler, ReloadHandler
 from router.admin.parts import Parts
+from router.admin.purge import PurgeHandler
 from router.admin.query import Query, read_id, read_object, read_text, write_cursor
 from router.admin.refusal import Refused, not_found
 from router.admin.serialise import statistics
@@ -235,6 +236,7 @@ _ROUTES: Sequence[tuple[str, type[AdminHandler]]] = (
     ("/api/v1/deliveries/([0-9]{1,30})", DeliveryHandler),
     ("/api/v1/deliveries/([0-9]{1,30})/replay", ReplayHandler),
     ("/api/v1/rejected", RejectedHandler),
+    ("/api/v1/purge", PurgeHandler),
     ("/api/v1/stats", StatsHandler),
 )
 

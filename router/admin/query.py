@@ -65,25 +65,11 @@ class Query:
     def since(self) -> datetime | None:
         """The time after which to list; aware, UTC."""
         given = self._values.get("since")
-        if given is None:
-            return None
-        # A plus sign that was not written %2B arrives as a space.
-        text = re.sub(r" (\d\d:\d\d)$", r"+\1", given) if given.count(":") > 2 else given
-        if _MOMENT.fullmatch(text):
-            try:
-                return max(datetime.fromisoformat(text.upper()).astimezone(UTC), _EARLIEST)
-            except (ValueError, OverflowError):
-                pass  # a 30th of February, or a time before the year 1
-        raise bad_request(f"since is {_shown(given)}; expected a time with its offset, such as 2026-03-02T09:15:00Z")
+        return None if given is None else read_moment("since", given)
 
     def state(self) -> DeliveryState | None:
         given = self._values.get("state")
-        if given is None:
-            return None
-        try:
-            return DeliveryState(given)
-        except ValueError:
-            raise bad_request(f"state is {_shown(given)}{_expected(given, list(DeliveryState))}") from None
+        return None if given is None else read_state("state", given)
 
     def event(self) -> int | None:
         given = self._values.get("event")
@@ -102,22 +88,58 @@ class Query:
             listed: What is listed; a cursor of another list does not fit.
         """
         given = self._values.get("cursor")
-        if given is None:
-            return None
+        return None if given is None else read_cursor(listed, given)
+
+
+def read_moment(name: str, given: str) -> datetime:
+    """
+    Read a time with its offset; aware, UTC.
+
+    Raises:
+        Refused: With 400: it is none.
+    """
+    # A plus sign that was not written %2B arrives as a space.
+    text = re.sub(r" (\d\d:\d\d)$", r"+\1", given) if given.count(":") > 2 else given
+    if _MOMENT.fullmatch(text):
         try:
-            name, _, digits = base64.urlsafe_b64decode(given.encode()).decode().partition(":")
-        except (binascii.Error, ValueError):
-            name, digits = "", ""
-        number = read_id(digits)
-        if name != listed or number is None:
-            raise bad_request(
-                f"cursor is {_shown(given)}; expected the text of 'next' from an earlier answer to this call"
-            )
-        return number
+            return max(datetime.fromisoformat(text.upper()).astimezone(UTC), _EARLIEST)
+        except (ValueError, OverflowError):
+            pass  # a 30th of February, or a time before the year 1
+    raise bad_request(f"{name} is {_shown(given)}; expected a time with its offset, such as 2026-03-02T09:15:00Z")
+
+
+def read_state(name: str, given: str) -> DeliveryState:
+    """
+    Read the name of a state.
+
+    Raises:
+        Refused: With 400: there is no such state.
+    """
+    try:
+        return DeliveryState(given)
+    except ValueError:
+        raise bad_request(f"{name} is {_shown(given)}{_expected(given, list(DeliveryState))}") from None
+
+
+def read_cursor(listed: str, given: str) -> int:
+    """
+    Read what `write_cursor` made.
+
+    Raises:
+        Refused: With 400: it is none, or one of another list.
+    """
+    try:
+        name, _, digits = base64.urlsafe_b64decode(given.encode()).decode().partition(":")
+    except (binascii.Error, ValueError):
+        name, digits = "", ""
+    number = read_id(digits)
+    if name != listed or number is None:
+        raise bad_request(f"cursor is {_shown(given)}; expected the text of 'next' from an earlier answer to this call")
+    return number
 
 
 def write_cursor(listed: str, last_id: int) -> str:
-    """Make the text that `Query.cursor` reads."""
+    """Make the text at which a list goes on."""
     return base64.urlsafe_b64encode(f"{listed}:{last_id}".encode()).decode()
 
 
@@ -163,6 +185,19 @@ def read_text(given: Mapping[str, JSON], name: str) -> str | None:
     if value is None or (isinstance(value, str) and value):
         return value
     raise bad_request(f"{name} is not a text; expected a name, or leave {name!r} out")
+
+
+def read_flag(given: Mapping[str, JSON], name: str) -> bool:
+    """
+    Take a yes or no from the body of a request; absent or null is no.
+
+    Raises:
+        Refused: With 400: it is something else.
+    """
+    value = given.get(name)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise bad_request(f"{name} is neither true nor false; expected one of them, or leave {name!r} out")
 
 
 def _expected(word: str, known: Sequence[str]) -> str:

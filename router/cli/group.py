@@ -31,11 +31,13 @@ COMMANDS = {
     "deliveries": "List what the router sent or tries to send.",
     "show": "Show one event or one delivery in full.",
     "replay": "Send a delivery once more.",
+    "backup": "Copy the store to a file, also while the router runs.",
+    "purge": "Remove old events for good.",
     "healthcheck": "Ask a running router whether it is ready.",
 }
 
 LATER = frozenset(
-    "preview explain test backtest release tail backup purge schema".split()  # noqa: SIM905
+    "preview explain test backtest release tail schema".split()  # noqa: SIM905
 )
 """Commands which later versions bring."""
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from router.durations import parse_duration
+from router.durations import format_duration, parse_duration
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,6 +47,28 @@ class SizeType(click.ParamType[int]):
         if match is None or match[2] not in _UNITS or not int(match[1]):
             self.fail(f"expected a size such as 5MiB, 512KiB or 1000000, found {value!r}.", param, ctx)
         return int(match[1]) * _UNITS[match[2]]
+
+
+class DurationType(click.ParamType[timedelta]):
+    """A length of time within bounds, such as `30d`."""
+
+    name = "duration"
+
+    def __init__(self, least: timedelta, most: timedelta) -> None:
+        self._least = least
+        self._most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        try:
+            duration = parse_duration(value)
+        except ValueError as error:
+            self.fail(f"{error}, found {value!r}.", param, ctx)
+        if not self._least <= duration <= self._most:
+            least, most = format_duration(self._least), format_duration(self._most)
+            self.fail(f"expected at least {least} and at most {most}, found {value!r}.", param, ctx)
+        return duration
 
 
 class IdType(click.ParamType[str]):

@@ -165,3 +165,11 @@ def _roughly(duration: timedelta) -> str:
 def counted(number: int, one: str, many: str | None = None) -> str:
     """`1 rule`, `2 rules`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def file_size(size: int) -> str:
+    """A number of bytes, roughly: `532 bytes`, `12.3 MB`."""
+    for unit, factor in (("GB", 1000**3), ("MB", 1000**2), ("KB", 1000)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} bytes"

@@ -8,14 +8,24 @@ import os
 import socket
 import ssl
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
 from router.cli.addresses import AddressType, admin_token, admin_token_file
 from router.cli.group import BadConfiguration, Failed
-from router.cli.options import LOG_LEVELS, SizeType, data_folder, rules_file, setting
-from router.config.settings import DEFAULT_MAX_BODY, DEFAULT_QUEUE_LIMIT, Address, Settings
+from router.cli.options import LOG_LEVELS, DurationType, SizeType, data_folder, rules_file, setting
+from router.config.settings import (
+    DEFAULT_MAX_BODY,
+    DEFAULT_QUEUE_LIMIT,
+    DEFAULT_RETENTION,
+    LONGEST_RETENTION,
+    SHORTEST_RETENTION,
+    Address,
+    Settings,
+)
+from router.durations import format_duration
 from router.errors import StoreRefused, StoreUnavailable
 from router.logs import LogFormat
 from router.secret import Secret
@@ -63,6 +73,14 @@ from router.secret import Secret
     help="The largest webhook that is taken.",
 )
 @setting(
+    "--retention",
+    type=DurationType(SHORTEST_RETENTION, LONGEST_RETENTION),
+    default=format_duration(DEFAULT_RETENTION),
+    show_default=True,
+    help="How long events are kept once all is done with them; dead letters that nobody dealt with three times as long."
+    " At least 1d.",
+)
+@setting(
     "--log-format",
     type=click.Choice([form.value for form in LogFormat]),
     default="text",
@@ -89,6 +107,7 @@ def command(
     dry_run: bool,
     queue_limit: int,
     max_body: int,
+    retention: timedelta,
     log_format: str,
     log_level: str,
 ) -> int:
@@ -121,6 +140,7 @@ def command(
         dry_run=dry_run,
         queue_limit=queue_limit,
         max_body=max_body,
+        retention=retention,
     )
     _check_tls(settings)
     _check_admin_hosts(settings)

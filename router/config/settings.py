@@ -14,6 +14,10 @@ from router.secret import Secret
 DEFAULT_MAX_BODY = 5 * 1024 * 1024
 DEFAULT_QUEUE_LIMIT = 1_000_000
 DRAIN_LIMIT = timedelta(seconds=30)
+DEFAULT_RETENTION = timedelta(days=30)
+SHORTEST_RETENTION = timedelta(days=1)
+"""Repeats are recognised by what is stored, and they must be for at least a day."""
+LONGEST_RETENTION = timedelta(days=3650)
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class Settings:
         admin_hosts: Names that the Host header of the admin listener may carry, beside its own.
         queue_limit: Deliveries that are not final, beyond which the sender is asked to try again later.
         max_body: Bytes of one request.
+        retention: How long events are kept once all is done with them.
         drain: How long a stop waits for what is being sent.
     """
 
@@ -85,6 +90,7 @@ class Settings:
     dry_run: bool = False
     queue_limit: int = DEFAULT_QUEUE_LIMIT
     max_body: int = DEFAULT_MAX_BODY
+    retention: timedelta = DEFAULT_RETENTION
     drain: timedelta = DRAIN_LIMIT
 
     @property

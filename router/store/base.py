@@ -120,6 +120,54 @@ class DeliveryFilter:
 
 
 @dataclass(frozen=True)
+class Expiry:
+    """
+    What may be forgotten: whole events, with all their deliveries.
+
+    An event goes only when all its deliveries are final. It is as old as the last thing that happened to it: its own
+    arrival, or the latest change of one of its deliveries. A dead letter is unhandled until a delivery that replays it
+    or stands in for it (or, in turn, for that one) was delivered.
+
+    Attributes:
+        before: What is older than this may go.
+        unhandled_before: The same for events with a dead letter that is unhandled.
+        states: Only events of which a delivery is in one of these; empty for all events.
+        destination: Only events of which a delivery (in one of `states`) went there. Where `states` or `destination`
+            are given, an unhandled dead letter that they do not name keeps its event.
+    """
+
+    before: datetime
+    unhandled_before: datetime
+    states: frozenset[DeliveryState] = frozenset()
+    destination: str | None = None
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """
+    What one batch removed, or would remove.
+
+    Attributes:
+        unhandled: Dead letters that nobody had dealt with; they are among `deliveries`.
+        next: Where the next batch begins; None when everything was looked at.
+    """
+
+    events: int = 0
+    deliveries: int = 0
+    unhandled: int = 0
+    next: int | None = None
+
+    def plus(self, later: Forgotten) -> Forgotten:
+        """Add up two batches, of which the other one came later."""
+        return Forgotten(
+            self.events + later.events,
+            self.deliveries + later.deliveries,
+            self.unhandled + later.unhandled,
+            later.next,
+        )
+
+
+@dataclass(frozen=True)
 class ListedDelivery:
     """A delivery with what a list shows of its event. Lists leave `delivery.message` None."""
 
@@ -193,7 +241,7 @@ class Store(Protocol):
         ...
 
     async def save_ruleset(self, ruleset: RuleSetText) -> None:
-        """Keep a rule set; one of the same hash stays as it is."""
+        """Keep a rule set; of one that is kept already only `loaded_at` moves on."""
         ...
 
     async def ruleset(self, ruleset_hash: str) -> RuleSetText | None: ...
@@ -268,7 +316,43 @@ class Store(Protocol):
         """
         Store a further delivery of a stored event: a replay, a fallback, an alert, a test.
 
-        One of the same id stays as it is. As `sending` under a stale epoch it would be stored as `pending`.
+        One of the same id stays as it is. As `sending` under a stale epoch it would be stored as `pending`. Where the
+        event has been forgotten, this is a `ValueError`.
+        """
+        ...
+
+    # Forgetting
+
+    async def forget(self, expiry: Expiry, after: int, limit: int) -> Forgotten:
+        """
+        Remove events that have expired, with their deliveries and attempts, in one commit.
+
+        Totals stay: they count what ever was.
+
+        Args:
+            after: Id of an event after which to go on; 0 to begin.
+            limit: So many events at most are looked at, whether they may go or not; fewer where they are large.
+        """
+        ...
+
+    async def forgettable(self, expiry: Expiry, after: int, limit: int) -> Forgotten:
+        """Tell what `forget` would remove now; changes nothing."""
+        ...
+
+    async def forget_rejected(self, before: datetime, limit: int) -> int:
+        """Remove some of the rejected requests that came before, `limit` at most; 0 where none is left."""
+        ...
+
+    async def count_rejected(self, before: datetime) -> int:
+        """Tell how many rejected requests `forget_rejected` would remove in all."""
+        ...
+
+    async def forget_rulesets(self, before: datetime, keep: Collection[str]) -> int:
+        """
+        Remove rule sets which no stored event or delivery names, and that were last loaded before; the count.
+
+        Args:
+            keep: Hashes of those which are in use, however long ago they were loaded.
         """
         ...
 

@@ -37,7 +37,7 @@ def make_folder(folder: Path) -> None:
         missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
         for parent in reversed(missing):
             parent.mkdir(mode=0o700, exist_ok=True)
-            _sync_folder(parent.parent)
+            sync_folder(parent.parent)
     except OSError as error:
         raise StoreRefused(
             f"the data folder {folder} cannot be made: {error.strerror}; make it yourself for the user that runs the"
@@ -127,12 +127,12 @@ def _create(path: Path, vfs: str | None) -> None:
             connection.execute("PRAGMA synchronous = FULL")
             schema.migrate(connection)
         unfinished.rename(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except STORE_FAULTS as error:
         raise StoreRefused(f"a new store cannot be made: {sentence(error, path)}") from None
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -44,9 +44,11 @@ INSERT_ATTEMPT = f"INSERT INTO attempts ({ATTEMPT_COLUMNS}) VALUES (?, ?, ?, ?, 
 
 
 def save_ruleset(transaction: Transaction, row: Row) -> None:
-    """Keep a rule set; its hash names its content, so one of the same hash stays as it is."""
+    """Keep a rule set; its hash names its content, so of one that is kept already only the time moves on."""
     transaction.execute(
-        "INSERT INTO rulesets (hash, loaded_at, text, files) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", row
+        "INSERT INTO rulesets (hash, loaded_at, text, files) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (hash) DO UPDATE SET loaded_at = max(loaded_at, excluded.loaded_at)",
+        row,
     )
 
 

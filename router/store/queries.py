@@ -33,7 +33,7 @@ _LISTED = (
     "SELECT " + ", ".join(f"d.{column.strip()}" for column in DELIVERY_COLUMNS.rsplit(",", 1)[0].split(","))
 ) + ", NULL, e.name, e.upstream_id FROM deliveries d JOIN events e ON e.id = d.event_id"
 
-_CLOCK_SLACK = timedelta(hours=1)
+CLOCK_SLACK = timedelta(hours=1)
 """Ids grow with time, but a clock may have been set back; further apart than this, order of ids is order of time."""
 
 
@@ -170,11 +170,11 @@ def _page(
     conditions, values = [f"{key} < ?"], [cursor if cursor is not None else 2**63 - 1]
     if since is not None:
         conditions += [f"{key} >= ?", f"{time} >= ?"]
-        values += [_first_id_since(connection, table, time, to_ms(since - _CLOCK_SLACK)), to_ms(since)]
+        values += [first_id_since(connection, table, time, to_ms(since - CLOCK_SLACK)), to_ms(since)]
     return conditions, list(values)
 
 
-def _first_id_since(connection: apsw.Connection, table: str, time: str, since: int) -> int:
+def first_id_since(connection: apsw.Connection, table: str, time: str, since: int) -> int:
     """Find a lower bound of the ids from a time on by bisection, so that a list need not walk the whole history."""
     low, high = 0, 2**63 - 1
     while low < high:

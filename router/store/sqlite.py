@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -20,11 +21,14 @@ import apsw
 from router.clock import Clock, to_ms
 from router.errors import StoreRefused
 from router.events import Attempt, Delivery, Event, Rejection
+from router.store import expiry as expiring
 from router.store import operations, ownership, queries, schema
 from router.store.base import (
     Accepted,
     DeliveryFilter,
     EventFilter,
+    Expiry,
+    Forgotten,
     LaneState,
     ListedDelivery,
     RuleSetText,
@@ -102,6 +106,12 @@ class _ReadingVerbs:
 
     async def stats(self) -> Stats:
         return await self._lists.read(queries.stats)
+
+    async def forgettable(self, expiry: Expiry, after: int, limit: int) -> Forgotten:
+        return (await self._lists.read(expiring.expired, expiry, after, limit)).forgotten
+
+    async def count_rejected(self, before: datetime) -> int:
+        return await self._lists.read(expiring.count_rejected, before)
 
     async def _close_readers(self) -> None:
         await self._lanes.close()
@@ -278,3 +288,27 @@ class SqliteStore(_ReadingVerbs):
 
     async def insert(self, delivery: Delivery) -> None:
         await self._commits.hand_in(partial(operations.insert, row=delivery_row(delivery)))
+
+    # Forgetting: what may go is looked up apart, so that the writer only removes it
+
+    async def forget(self, expiry: Expiry, after: int, limit: int) -> Forgotten:
+        found = await self._lists.read(expiring.expired, expiry, after, limit)
+        if not found.ids:
+            return found.forgotten
+        removed: Forgotten = await self._commits.hand_in(partial(expiring.remove, expiry=expiry, ids=found.ids))
+        return replace(removed, next=found.forgotten.next)
+
+    async def forget_rejected(self, before: datetime, limit: int) -> int:
+        ids = await self._lists.read(expiring.rejected_before, before, limit)
+        if ids:
+            await self._commits.hand_in(partial(expiring.remove_rejected, ids=ids))
+        return len(ids)
+
+    async def forget_rulesets(self, before: datetime, keep: Collection[str]) -> int:
+        hashes = await self._lists.read(expiring.unused_rulesets, before, tuple(keep))
+        if not hashes:
+            return 0
+        removed: int = await self._commits.hand_in(
+            partial(expiring.remove_rulesets, hashes=hashes, before=to_ms(before))
+        )
+        return removed

@@ -14,6 +14,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ import pytest
 
 from router.errors import StoreRefused, StoreUnavailable
 from router.events import DeliveryState
+from router.store import expiry as expiring
 from router.store import schema
-from router.store.base import DeliveryFilter
+from router.store.base import DeliveryFilter, Expiry, Forgotten
 from router.store.queries import single
 from router.store.sqlite import SqliteReader, SqliteStore
 from tests.fakes import Clock
@@ -749,3 +751,37 @@ def test_lock_is_an_flock(tmp_path: Path) -> None:
         lock.release()
         lock.release()
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class TestForgettingGroups:
+    async def test_events_told_together(self, opened: Open, path: Path, values: Values, clock: Clock) -> None:
+        """A later event of a group stays while the group's message is under way, or dead and not dealt with."""
+        store = await opened()
+        first, second = values.event(body=b"[1]"), values.event(body=b"[2]")
+        message = values.delivery(first)
+        await store.accept(first, [message])
+        await store.accept(second, [])
+        with apsw.Connection(str(path)) as connection:
+            connection.execute("INSERT INTO delivery_events VALUES (?, ?)", (message.id, second.id))
+        clock.advance(minutes=60 * 24 * 31)
+
+        def expiry() -> Expiry:
+            return Expiry(clock.now() - timedelta(days=30), clock.now() - timedelta(days=90))
+
+        assert await store.forget(expiry(), 0, 10) == Forgotten()
+        assert await store.bury("docs", clock.now(), "gone") == 1
+        clock.advance(minutes=60 * 24 * 31)
+        assert await store.forget(expiry(), 0, 10) == Forgotten()
+        replay = values.delivery(first, state=DeliveryState.DELIVERED, origin_id=message.id)
+        await store.insert(replay)
+        clock.advance(minutes=60 * 24 * 31)
+        assert await store.forget(expiry(), 0, 10) == Forgotten(events=2, deliveries=2)
+        with apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY) as connection:
+            assert connection.execute("SELECT count(*) FROM delivery_events").fetchall() == [(0,)]
+
+    async def test_looking_for_what_may_go_uses_indexes(self, opened: Open, path: Path) -> None:
+        """Whether an event may go is asked of indexes alone, and so is what goes with it."""
+        await opened()
+        with apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY) as connection:
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {expiring.KIN}", (1,)).fetchall()
+            assert not [step for step in plan if str(step[3]).startswith("SCAN")], plan
