@@ -12,6 +12,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -85,6 +86,8 @@ class Ingress:
 
     Attributes:
         intake: Where the bytes of bodies are reported while they arrive.
+        arrivals: When the latest event of each source came, since the start; repeats count.
+        on_refused: Told the source of each request with a wrong signature.
     """
 
     def __init__(
@@ -110,6 +113,8 @@ class Ingress:
         self._stopping = False
         self.intake = Intake(limits.unfinished_bytes)
         self.counts = Counts()
+        self.arrivals: dict[str, datetime] = {}
+        self.on_refused: Callable[[str], None] | None = None
 
     def stop(self) -> None:
         """Take nothing new from now on: what comes is answered 503."""
@@ -322,6 +327,9 @@ class Ingress:
             "peer": peer,
         }
         self._refusals.note("event.unauthorized", source.name, facts)
+        # Who names no event is not Spaces with an old token, but somebody who looks what is here.
+        if self.on_refused is not None and is_event_name((headers.get(source.kind.event_header) or "").strip(" \t")):
+            self.on_refused(source.name)
         # Not a word about which part was wrong: it would help only those who try signatures.
         return _error(401, "invalid_signature", "the signature is missing or does not fit the body")
 
@@ -350,6 +358,7 @@ class Ingress:
 
     def _log_accepted(self, event: Event, deliveries: Sequence[Delivery], peer: str) -> None:
         self.counts.accepted += 1
+        self.arrivals[event.source] = event.received_at
         facts = _facts(event, peer) | {"rules": event.facts["rules"], "deliveries": len(deliveries)}
         if event.repeated_body:
             self.counts.repeated_bodies += 1
@@ -363,6 +372,7 @@ class Ingress:
 
     def _log_repeat(self, event: Event, stored_id: int, peer: str) -> None:
         self.counts.repeats += 1
+        self.arrivals[event.source] = event.received_at
         log.info("event.repeated", extra=_facts(event, peer) | {"event_id": str(stored_id)})
 
 
