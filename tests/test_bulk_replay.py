@@ -53,14 +53,14 @@ class History:
 
     def __init__(self, router: RunningRouter) -> None:
         self._router = router
-        self._values = Values(router.clock)
+        self.values = Values(router.clock)
         self.today = router.app.rulesets.current.hash
 
     async def add(self, *deliveries: dict[str, Any], body: bytes = PAGE) -> list[str]:
         """Store an event with deliveries, dead letters of `pages` at `wiki` unless they say otherwise; their ids."""
-        event = self._values.event(body, ruleset=self.today)
+        event = self.values.event(body, ruleset=self.today)
         made = [
-            self._values.delivery(
+            self.values.delivery(
                 event, **({"destination": "wiki", "rule": "pages", "state": DEAD, "ruleset": self.today} | fields)
             )
             for fields in deliveries or ({},)
@@ -191,7 +191,6 @@ async def test_rehearsal_says_what_cannot_be_written(router: RunningRouter) -> N
 async def test_delivered_by_its_fallback(router: RunningRouter) -> None:
     """What arrived by a stand-in is skipped, unless it is asked for `again`; one whose stand-in failed is sent."""
     history = History(router)
-    now = Values(router.clock)
     kept = {}
     for state in (DELIVERED, DEAD):
         (dead,) = await history.add()
@@ -199,7 +198,7 @@ async def test_delivered_by_its_fallback(router: RunningRouter) -> None:
         assert listed is not None
         event = await router.app.store.event(listed.delivery.event_id)
         assert event is not None
-        stand_in = now.delivery(
+        stand_in = history.values.delivery(
             event, "ops", cause=Cause.FALLBACK, origin_id=int(dead), state=state, rule="pages", ruleset=history.today
         )
         await router.app.store.insert(stand_in)
@@ -436,16 +435,16 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 @pytest.mark.parametrize("again", [False, True])
 async def test_store_that_fails_in_the_middle(stage: Stage, again: bool) -> None:
     """What was inserted is told; going on from there, or anew, inserts the rest and no doubles."""
-    dead = await stage.dead_letters(350)
+    dead = await stage.dead_letters(250)
 
     async def meanwhile(inserted: int) -> None:
-        if inserted == 2:
+        if inserted == 1:
             stage.rig.disk.fail()
 
     stage.watched.meanwhile = meanwhile
     wish = Wish(again=again)
     step = await stage.bulk.replay(wish, None)
-    assert len(step.replayed) == 200
+    assert len(step.replayed) == 100
     assert step.next is not None
     with pytest.raises(StoreUnavailable):
         await stage.bulk.replay(wish, step.next)
@@ -459,7 +458,7 @@ async def test_store_that_fails_in_the_middle(stage: Stage, again: bool) -> None
     if not again:
         assert (await stage.bulk.replay(wish, None)).replayed == []
     await stage.rig.lanes.quiet()
-    assert Counter(stage.target.received) == dict.fromkeys(range(350), 1)
+    assert Counter(stage.target.received) == dict.fromkeys(range(250), 1)
 
 
 async def test_stop_in_the_middle(stage: Stage) -> None:
@@ -540,7 +539,7 @@ async def test_reload_takes_the_destination_away_in_the_middle(stage: Stage, man
 
 async def test_events_come_in_meanwhile(stage: Stage) -> None:
     """A replay of many keeps no event waiting: those that come in are taken between its commits."""
-    await stage.dead_letters(500)
+    await stage.dead_letters(250)
     taken = 0
 
     async def meanwhile(_: int) -> None:
@@ -551,8 +550,8 @@ async def test_events_come_in_meanwhile(stage: Stage) -> None:
     stage.watched.meanwhile = meanwhile
     await stage.bulk.replay(Wish(), None)
     await stage.rig.lanes.quiet()
-    assert taken == 5
-    assert Counter(stage.target.received) == dict.fromkeys([*range(500), *range(1000, 1005)], 1)
+    assert taken == 3
+    assert Counter(stage.target.received) == dict.fromkeys([*range(250), *range(1000, 1003)], 1)
 
 
 async def test_message_of_a_rule_that_is_gone_is_rehearsed_as_it_was(stage: Stage) -> None:
