@@ -29,6 +29,7 @@ from router.config.settings import Address, Settings
 from router.delivery.alerts import Alerts
 from router.delivery.attempt import Attempts
 from router.delivery.lanes import Lanes
+from router.delivery.replayer import Replayer
 from router.delivery.retention import Retention
 from router.destinations.base import Clients
 from router.ids import IdSource
@@ -148,10 +149,20 @@ class App:
             rulesets=self.rulesets,
             reloader=self.reloader,
             lanes=self.lanes,
-            ids=self._ids,
+            replayer=self._make_replayer(),
             clock=self.clock,
             redactor=redactor,
             stage=lambda: self.stage,
+            trouble=self.ingress.trouble,
+        )
+
+    def _make_replayer(self) -> Replayer:
+        return Replayer(
+            store=self.store,
+            rulesets=self.rulesets,
+            lanes=self.lanes,
+            ids=self._ids,
+            clock=self.clock,
             trouble=self.ingress.trouble,
         )
 

@@ -192,6 +192,11 @@ class TestAlertsAsDeliveries:
             (own,) = (await router.get("events", source="router"))["events"]
             assert own["id"] == told["event_id"]
             assert (await router.get(f"events/{own['id']}"))["verdicts"] == []
+            refused = await router.post(f"/api/v1/events/{own['id']}/replay")
+            assert (refused.status_code, refused.json()["error"]) == (422, "own_event")
+            assert (await router.post(f"/api/v1/deliveries/{told['id']}/replay")).status_code == 200
+            await router.settle()
+            assert admins.received[0].body == admins.received[1].body
             assert (await router.get("stats"))["events"] == 1
 
     @pytest.mark.parametrize("kind", ["slack", "log", "http"])
