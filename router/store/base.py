@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
-from router.events import Attempt, Delivery, DeliveryState, Event, Message, Rejection
+from router.events import Attempt, Cause, Delivery, DeliveryState, Event, Message, Rejection
 from router.store.kin import Kin
 
 
@@ -227,12 +227,31 @@ EVENT_GONE = "event_gone"
 
 
 @dataclass(frozen=True)
+class FollowUp:
+    """A delivery that names another one as its origin: its replay, or its fallback."""
+
+    id: int
+    cause: Cause
+    destination: str
+    state: DeliveryState
+
+
+@dataclass(frozen=True)
 class ListedDelivery:
-    """A delivery with what a list shows of its event. Lists leave `delivery.message` None."""
+    """
+    A delivery with what is shown beside it.
+
+    Attributes:
+        delivery: Lists leave its `message` None.
+        handled: It is dead, and a replay or a fallback of it, or one of those in turn, was delivered.
+        follow_ups: Oldest first; lists leave them out.
+    """
 
     delivery: Delivery
     event_name: str
     upstream_id: str | None
+    handled: bool = False
+    follow_ups: Sequence[FollowUp] = ()
 
 
 @dataclass(frozen=True)
