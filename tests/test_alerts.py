@@ -169,6 +169,21 @@ class TestDeadLetters:
                 await router.advance(seconds=1)
                 assert [alert(request)["count"] for request in admins.received] == [1]
 
+    async def test_a_dry_run_tells_nobody_and_forgets_nothing(self, tmp_path: Path) -> None:
+        """What is to be told waits for a router that sends."""
+        async with Sink() as docs, Sink() as admins:
+            docs.answer_with(BROKEN)
+            text = rules(docs, admins, docs_more=NO_RETRY)
+            async with RunningRouter(tmp_path, text) as router:
+                await die(router)
+            async with RunningRouter(tmp_path, text, clock=router.clock, dry_run=True) as router:
+                await router.advance(minutes=30)
+                assert [one.deaths for one in await router.app.store.untold()] == [1]
+            async with RunningRouter(tmp_path, text, clock=router.clock) as router:
+                await router.settle()
+                await router.advance(seconds=2)
+            assert [alert(request)["count"] for request in admins.received] == [1]
+
 
 class TestAlertsAsDeliveries:
     async def test_an_alert_is_a_delivery_of_an_event_of_the_routers_own(self, tmp_path: Path) -> None:
