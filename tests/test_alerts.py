@@ -124,6 +124,27 @@ class TestDeadLetters:
                 ("admins", "alert"),
             ]
 
+    async def test_a_replay_of_many_leaves_alerts_out(self, tmp_path: Path) -> None:
+        """What they told of has changed since. One by its id is sent again, and its death is told to nobody either."""
+        async with (
+            Sink() as docs,
+            Sink() as admins,
+            RunningRouter(tmp_path, rules(docs, admins, docs_more=NO_RETRY, admins_more=NO_RETRY)) as router,
+        ):
+            docs.answer_with(BROKEN, answer(200))
+            admins.answer_with(BROKEN)
+            await die(router)
+            await router.advance(minutes=1)
+            many = (await router.post("/api/v1/replay", {})).json()
+            assert [(one["reason"], one["count"]) for one in many["skipped"]] == [("alert", 1)]
+            assert len(many["replayed"]) == 1
+            (told,) = await router.deliveries(destination="admins")
+            assert (await router.post(f"/api/v1/deliveries/{told['id']}/replay")).status_code == 200
+            await router.settle()
+            await router.advance(minutes=60)
+            assert [one["cause"] for one in await router.deliveries(destination="admins")] == ["alert", "alert"]
+            assert len(admins.received) == 2
+
     async def test_what_died_before_a_restart_is_told_after_it(self, tmp_path: Path) -> None:
         """The count of untold dead letters is on disk with the deaths, and so is the time of the last alert."""
         async with Sink() as docs, Sink() as admins:
