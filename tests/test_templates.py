@@ -8,7 +8,8 @@ import pytest
 
 from router.events import Markup
 from router.messages.library import built_in_templates
-from router.messages.render import MessageSpec, Renderer, Style
+from router.messages.render import Renderer
+from router.messages.spec import MessageSpec, Style
 from router.payload import JSON
 from tests.message_bodies import EVERY_SHAPE, namespace_of
 
@@ -50,7 +51,7 @@ def test_every_template_is_without_problems(folder: str) -> None:
     """What we ship passes our own linter."""
     for name in built_in_templates():
         if name.startswith(folder):
-            assert RENDERER.file_problems(name) == []
+            assert RENDERER.inspection.file_problems(name) == []
 
 
 @pytest.mark.parametrize(

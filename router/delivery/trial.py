@@ -11,7 +11,7 @@ from router.config.model import Configuration
 from router.delivery.attempt import namespace_of, own_spec, send_in_time, style_of
 from router.destinations.base import Clients, Destination, Outgoing, Receipt
 from router.events import Cause, Delivery, DeliveryState, Event
-from router.messages.render import MessageSpec
+from router.messages.spec import MessageSpec
 from router.payload import dump_json
 from router.samples import sample
 from router.sources import DEFAULT_KIND

@@ -14,7 +14,7 @@ from router.destinations.email import Email
 from router.errors import PermanentFailure, RouterError, TemporaryFailure
 from router.events import Message
 from router.secret import Redactor
-from router.smtp import Smtp
+from router.smtp.client import Smtp
 from tests import mail_sinks
 from tests.destinations.conftest import EVENT, outgoing
 from tests.mail_sinks import DROP, HANG, MailSink, ScriptedSink, saying
