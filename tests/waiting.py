@@ -51,6 +51,31 @@ async def _holds(condition: Callable[[], object | Awaitable[object]]) -> bool:
     return bool(await found if inspect.isawaitable(found) else found)
 
 
+class Count:
+    """A number that grows, and whose growth can be waited for."""
+
+    def __init__(self) -> None:
+        self.value = 0
+        self._waiting: list[tuple[int, asyncio.Event]] = []
+
+    def add(self) -> None:
+        self.value += 1
+        for target, reached in self._waiting:
+            if self.value >= target:
+                reached.set()
+
+    async def reaches(self, target: int, seconds: float = 60) -> None:
+        """Wait until it is so high; after so many seconds the test has failed."""
+        waiting = target, asyncio.Event()
+        self._waiting.append(waiting)
+        try:
+            async with asyncio.timeout(seconds):
+                if self.value < target:
+                    await waiting[1].wait()
+        finally:
+            self._waiting.remove(waiting)
+
+
 async def pauses(clock: Clock, count: int) -> None:
     """Let somebody who tries again after a pause do so this often, in vain."""
     passed = clock.rung
