@@ -122,7 +122,7 @@ class _Run:
                 else:
                     (self._router.folder / "rules.yaml").write_text(BROKEN)
                 await self._reload(expected=200 if number % 3 else 422)
-            if await self._is_over_before(self._answers, self._dice.randint(0, 40)):
+            if await self._is_over_before(self._answers, self._dice.randint(0, max(2, self._events // 30))):
                 return
 
     async def _is_over_before(self, count: Count, more: int) -> bool:

@@ -1,4 +1,4 @@
-"""What the router of a crash run sends to: servers that outlive it, go wrong each in its way, and know what they got."""
+"""What a crash run sends to: servers that outlive the router, go wrong each in its way, and know what they took."""
 
 from __future__ import annotations
 

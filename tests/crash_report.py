@@ -127,8 +127,8 @@ class Report:
             _line("destination", "what it does", *_COLUMNS),
             *(_line(row.receiver.name, row.receiver.does, *_numbers(row)) for row in self.rows.values()),
             "",
-            "Copies are counted for each recipient. `again`: beyond the first, under its id; `at most`: what interrupted",
-            "attempts and lost answers allow; `unanswered`: taken, and the sender was not told.",
+            "Copies are counted for each recipient. `again`: beyond the first, under its id; `at most`: what",
+            "interrupted attempts and lost answers allow; `unanswered`: taken, and the sender was not told.",
             f"{len(self.faults)} faults",
             *(f"  {fault}" for fault in self.faults[:50]),
         ]
