@@ -12,9 +12,7 @@ import itertools
 import random
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 
@@ -23,11 +21,10 @@ from router.signature import sign
 from tests.crash_receivers import Receiver, every_kind
 from tests.crash_report import Report, Row
 from tests.process import RouterProcess
-from tests.waiting import Count, until
+from tests.waiting import Count
 
 TOKEN = "token-of-the-crash-run"
 BROKEN = "rules:\n  - {name: broken, evnts: nothing"
-UNDER_WAY = ("held", "pending", "sending", "retrying")
 
 
 async def crash_run(folder: Path, *, events: int, kills: int, seed: int, senders: int = 8) -> Report:
@@ -48,7 +45,7 @@ async def crash_run(folder: Path, *, events: int, kills: int, seed: int, senders
         run.over.set()
         await changing
         await run.settle_rules()
-        await run.wait_until_final()
+        await router.until_final(client, seconds=60 + events)
         await run.judge()
     return run.report
 
@@ -145,11 +142,10 @@ class _Run:
 
     async def _reload(self, expected: int) -> None:
         with contextlib.suppress(httpx.TransportError):  # it is being killed at this moment
-            answer = await self._client.post(f"{self._router.admin}/-/reload")
+            status = await self._router.reload(self._client)
             # 422 is fair for a good version too, where the file was broken again before it was read.
-            assert answer.status_code in (expected, 422), answer.text
-            if answer.status_code == 200:
-                self.report.reloads += 1
+            assert status in (expected, 422)
+            self.report.reloads += status == 200
 
     async def kill_often(self) -> None:
         """Most kills fall while events come in, the last ones while only retries are left."""
@@ -166,20 +162,13 @@ class _Run:
                 self.write_rules()
                 await self.start()
 
-    async def wait_until_final(self) -> None:
-        async def final() -> bool:
-            states = (await self._ask("stats"))["deliveries"]
-            return not any(states.get(state) for state in UNDER_WAY)
-
-        await until(final, every=0.2, seconds=60 + self._events)
-
     async def judge(self) -> None:
         """Compare what the receivers took with what was acknowledged and what the router says of it."""
         self.report.events = len(self._acknowledged)
         seen: Counter[tuple[str, str]] = Counter()
-        async for delivery in self._listed("deliveries"):
+        async for delivery in self._router.listed(self._client, "deliveries"):
             seen[delivery["upstream_id"], delivery["destination"]] += 1
-            told = await self._ask(f"deliveries/{delivery['id']}")
+            told = await self._router.ask(self._client, f"deliveries/{delivery['id']}")
             self.report.faults += self.report.rows[delivery["destination"]].judge(told)
         for upstream_id in self._acknowledged:
             for receiver in self._receivers:
@@ -187,26 +176,10 @@ class _Run:
                 if count > 1 or (count == 0 and receiver.name != "passing"):
                     self.report.faults.append(f"{upstream_id} has {count} deliveries to {receiver.name}")
         versions = set()
-        async for event in self._listed("events"):
+        async for event in self._router.listed(self._client, "events"):
             versions.update(event["rules"])
             if len(event["rules"]) != 1:
                 self.report.faults.append(f"event {event['id']} was judged by {event['rules']}")
         self.report.versions = len(versions)
         for receiver in self._receivers:
             self.report.faults += receiver.faults()
-
-    async def _listed(self, what: str) -> AsyncIterator[dict[str, Any]]:
-        query: dict[str, str | int] = {"limit": 500}
-        while True:
-            page = await self._ask(what, query)
-            for one in page[what]:
-                yield one
-            if page["next"] is None:
-                return
-            query["cursor"] = page["next"]
-
-    async def _ask(self, path: str, query: dict[str, str | int] | None = None) -> dict[str, Any]:
-        answer = await self._client.get(f"{self._router.admin}/api/v1/{path}", params=query)
-        assert answer.status_code == 200, answer.text
-        told: dict[str, Any] = answer.json()
-        return told

@@ -72,6 +72,7 @@ class MailSink:
     Attributes:
         mails: What it took, in order.
         when_taken: Called with each mail, before the answer.
+        is_silent: Whether new connections get no word, not even a greeting.
         said: The first line of what was sent to it, each time.
     """
 
@@ -84,10 +85,11 @@ class MailSink:
     ) -> None:
         self.mails: list[Mail] = []
         self.when_taken: Callable[[Mail], object] = bool
+        self.is_silent = False
         self.said: list[str] = []
         self._tls, self._from_the_start, self._login = tls, from_the_start, login
         self._answers: dict[str, list[Answer]] = {}
-        self._open: set[_Connection] = set()
+        self._open: set[_Connection | _Silent] = set()
         self._unconnected = asyncio.Event()
         self._unconnected.set()
         self._server: asyncio.Server | None = None
@@ -103,7 +105,11 @@ class MailSink:
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         context = self._tls if self._from_the_start else None
-        self._server = await loop.create_server(lambda: _Connection(self, loop), "127.0.0.1", 0, ssl=context)
+
+        def connection() -> _Connection | _Silent:
+            return _Silent(self) if self.is_silent else _Connection(self, loop)
+
+        self._server = await loop.create_server(connection, "127.0.0.1", 0, ssl=context)
         return self
 
     async def __aexit__(
@@ -126,6 +132,11 @@ class MailSink:
         return f"{'smtps' if self._from_the_start else 'smtp'}://127.0.0.1:{self.port}"
 
     @property
+    def connections(self) -> int:
+        """Open now."""
+        return len(self._open)
+
+    @property
     def commands(self) -> list[str]:
         """The words of what was said, such as `EHLO`, in their order."""
         return [line.split(" ")[0].upper() for line in self.said]
@@ -134,11 +145,11 @@ class MailSink:
         async with asyncio.timeout(10):
             await self._unconnected.wait()
 
-    def opened(self, connection: _Connection) -> None:
+    def opened(self, connection: _Connection | _Silent) -> None:
         self._open.add(connection)
         self._unconnected.clear()
 
-    def closed(self, connection: _Connection) -> None:
+    def closed(self, connection: _Connection | _Silent) -> None:
         self._open.discard(connection)
         if not self._open:
             self._unconnected.set()
@@ -220,6 +231,24 @@ class _Connection(SMTP):
         if self.envelope is None or self.envelope.content is None:
             self._spy(data.decode("latin-1").split("\r\n")[0])
         super().data_received(data)
+
+
+class _Silent(asyncio.Protocol):
+    """A connection on which nothing is said."""
+
+    def __init__(self, sink: MailSink) -> None:
+        self._sink = sink
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self.transport = transport
+        self._sink.opened(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._sink.closed(self)
+
+    def abort(self) -> None:
+        self.transport.abort()
 
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
