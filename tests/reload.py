@@ -1,5 +1,5 @@
 """
-A run in which mail destinations change while events come in: their recipients, their servers, and whether they are there.
+A run in which mail destinations change while events come in: recipients, servers, and whether they are there at all.
 
 `tests/test_live_reload.py` does a small one, `scripts/reload.py` a large one.
 """
@@ -60,7 +60,7 @@ class Report:
         servers = " and ".join(map(str, self.mails))
         lines = [
             f"{self.events} events under {self.versions} rule sets; {self.reloads} reloads, {self.broken} broken files",
-            f"mails taken by the two servers: {servers}; copies: {self.copies}, beyond a recipient's first: {self.again}",
+            f"mails taken by the two servers: {servers}; copies: {self.copies}, second ones: {self.again}",
             f"delivered: {dict(self.delivered)}; to recipients of several versions: {self.moved}",
             f"dead letters: {self.removed} of a removed destination, {self.exhausted} after the full schedule",
             f"{len(self.faults)} faults",

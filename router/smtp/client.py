@@ -79,11 +79,13 @@ class Smtp:
         for task in self._goodbyes:
             task.cancel()
         await asyncio.gather(*self._goodbyes, return_exceptions=True)
+        await asyncio.sleep(0)  # the turn in which the loop closes what was cut
         await self._lookups.close()
 
     @contextlib.asynccontextmanager
     async def _connected(self, line: Line) -> AsyncIterator[aiosmtplib.SMTP]:
         """Give a connection on which a mail may be begun; cut it off if that goes wrong, part politely if not."""
+        trusted = self._trusted() if line.security != "none" else None
         wire = await connect(line, self._lookups)
         client = aiosmtplib.SMTP(
             hostname=line.host,
@@ -91,7 +93,7 @@ class Smtp:
             timeout=None,  # whoever wants a mail handed over limits the time for all of it
             use_tls=line.security == "tls",
             start_tls=False,
-            tls_context=self._trusted() if line.security != "none" else None,
+            tls_context=trusted,
             local_hostname=own_name(wire),
         )
         done = False
@@ -110,23 +112,25 @@ class Smtp:
             if done:
                 self._part(client, wire)
             else:
-                cut(wire)
+                cut(wire, client.transport)
 
     def _part(self, client: aiosmtplib.SMTP, wire: socket.socket) -> None:
         """Say goodbye behind: what comes of it changes nothing, and must not be waited for."""
+        transport = client.transport
 
         async def goodbye() -> None:
-            try:
+            with contextlib.suppress(aiosmtplib.SMTPException, OSError, ValueError):
                 async with asyncio.timeout(GOODBYE_SECONDS):
                     await client.quit()
-            except (aiosmtplib.SMTPException, OSError, ValueError):
-                pass
-            finally:
-                cut(wire)
+
+        def gone(task: asyncio.Task[None]) -> None:
+            # Not within the task: one that is cancelled before it began does nothing at all.
+            cut(wire, transport)
+            self._goodbyes.discard(task)
 
         task = asyncio.get_running_loop().create_task(goodbye(), name="smtp goodbye")
         self._goodbyes.add(task)
-        task.add_done_callback(self._goodbyes.discard)
+        task.add_done_callback(gone)
 
     def _trusted(self) -> ssl.SSLContext:
         if self._tls is None:

@@ -59,14 +59,17 @@ async def _connected(family: socket.AddressFamily, address: str, port: int) -> s
     return wire
 
 
-def cut(wire: socket.socket) -> None:
+def cut(wire: socket.socket, transport: asyncio.BaseTransport | None) -> None:
     """
     End a connection at once, whichever state it is in.
 
-    The event loop's own way waits up to 30 s for the other side's part of a TLS goodbye.
+    To close the transport would wait up to 30 s for the other side's part of a TLS goodbye. One that is not known,
+    because it is being made, notices by itself.
     """
     with contextlib.suppress(OSError):
         wire.shutdown(socket.SHUT_RDWR)
+    if isinstance(transport, asyncio.WriteTransport):
+        transport.abort()
 
 
 def own_name(wire: socket.socket) -> str:

@@ -296,6 +296,18 @@ async def test_silent_server_is_left(clients: Clients) -> None:
         await sink.unconnected.wait()
 
 
+@pytest.mark.parametrize("turns", [0, 1, 5])
+async def test_closing_leaves_no_connection(mail_sink: MailSink, clients: Clients, turns: int) -> None:
+    """A stop right behind a mail that was taken ends its connection, however far its goodbye has come."""
+    smtp = Smtp()
+    assert isinstance(await outcome(email(mail_sink), replace(clients, smtp=smtp)), Receipt)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await smtp.aclose()
+    await mail_sink.wait_until_unconnected()
+    assert len(mail_sink.mails) == 1
+
+
 async def test_no_secret_in_what_we_say(clients: Clients) -> None:
     """A server that repeats the login in its answer gives nothing away once the text is masked."""
     script = saying(b"220 hi\r\n", b"250-hi\r\n250 AUTH PLAIN\r\n", b"535 bad AHUAZXhhbXBsZS1zZWNyZXQ=\r\n")
