@@ -116,4 +116,15 @@ class RouterProcess:
         assert self.process is not None
         if self.process.returncode is None:
             self.tell(number)
-        return await asyncio.wait_for(self.process.wait(), 60)
+        return await ended(self.process)
+
+
+async def ended(process: asyncio.subprocess.Process, seconds: float = 60) -> int:
+    """Wait for the end of a process and of its output, which what it started may hold open longer; the exit code."""
+    async with asyncio.timeout(seconds):
+        code = await process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+        if process.stdout is not None:
+            await process.stdout.read()
+    return code
