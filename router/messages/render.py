@@ -26,7 +26,9 @@ from router.sources import KINDS
 
 Namespace = Mapping[str, JSON]
 
-FIRST_WORDS = frozenset(FIXED_WORDS) | {"rule", "destination"} | frozenset().union(*(k.models for k in KINDS.values()))
+FIRST_WORDS = (
+    frozenset(FIXED_WORDS) | {"rule", "destination", "alert"} | frozenset().union(*(k.models for k in KINDS.values()))
+)
 """Names that a template may begin with, whatever the source; what an event does not have prints as nothing."""
 
 _MOST_COMPILED = 5_000

@@ -9,15 +9,17 @@ from typing import Any
 import apsw
 
 from router.clock import from_ms, to_ms
-from router.events import Attempt, Delivery, DeliveryState, Event, Rejection
-from router.store.base import DeliveryFilter, EventFilter, LaneState, ListedDelivery, RuleSetText, Stats
+from router.events import OWN_SOURCE, Attempt, Delivery, DeliveryState, Event, Rejection
+from router.store.base import DeliveryFilter, EventFilter, LaneState, ListedDelivery, RuleSetText, Stats, Untold
 from router.store.counts import Totals
 from router.store.rows import (
     ATTEMPT_COLUMNS,
     DELIVERY_COLUMNS,
     EVENT_COLUMNS,
     LANE_COLUMNS,
+    OWN,
     REJECTION_COLUMNS,
+    UNTOLD_COLUMNS,
     Row,
     attempt_from_row,
     delivery_from_row,
@@ -25,6 +27,7 @@ from router.store.rows import (
     lane_from_row,
     rejection_from_row,
     ruleset_from_row,
+    untold_from_row,
 )
 
 _DUE = "FROM deliveries WHERE destination = ? AND state IN ('pending', 'retrying')"
@@ -84,6 +87,8 @@ def events(connection: apsw.Connection, wanted: EventFilter) -> list[Event]:
         # The plus keeps the planner on the index of names, which are many more than sources.
         conditions.append("source = ?" if wanted.name is None else "+source = ?")
         values.append(wanted.source)
+    if wanted.source != OWN_SOURCE:
+        conditions.append(f"flags & {OWN} = 0")
     if wanted.rule is not None:
         conditions.append("EXISTS (SELECT 1 FROM json_each(facts, '$.rules') AS matched WHERE matched.value = ?)")
         values.append(wanted.rule)
@@ -150,8 +155,20 @@ def rejected(connection: apsw.Connection, since: datetime | None, limit: int, cu
     return [rejection_from_row(row) for row in rows]
 
 
+def rejection(connection: apsw.Connection, rejected_id: int) -> Rejection | None:
+    row = connection.execute(f"SELECT {REJECTION_COLUMNS} FROM rejected WHERE id = ?", (rejected_id,)).fetchone()
+    return None if row is None else rejection_from_row(row)
+
+
 def lanes(connection: apsw.Connection) -> dict[str, LaneState]:
-    return {row[0]: lane_from_row(row) for row in connection.execute(f"SELECT {LANE_COLUMNS} FROM lanes")}
+    """Give the lanes that were ever owned; a row with epoch 0 only counts the deaths of one that never was."""
+    rows = connection.execute(f"SELECT {LANE_COLUMNS} FROM lanes WHERE epoch > 0")
+    return {row[0]: lane_from_row(row) for row in rows}
+
+
+def untold(connection: apsw.Connection) -> list[Untold]:
+    rows = connection.execute(f"SELECT {UNTOLD_COLUMNS} FROM lanes WHERE untold_deaths > 0 ORDER BY destination")
+    return [untold_from_row(row) for row in rows]
 
 
 def totals(connection: apsw.Connection) -> Totals:
