@@ -38,7 +38,7 @@ from router.intake import Limits
 from router.listener import Listener
 from router.logs import configure_logging
 from router.secret import Redactor
-from router.smtp import Smtp
+from router.smtp.client import Smtp
 from router.sockets import allow_many_descriptors, listen_on
 from router.store.base import Store
 from router.store.sqlite import SqliteStore

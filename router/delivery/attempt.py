@@ -16,7 +16,7 @@ from router.destinations.base import Clients, Destination, Outgoing, Receipt
 from router.errors import PermanentFailure, RenderFailure, StoreUnavailable, TemporaryFailure, Throttled
 from router.events import Attempt, Delivery, DeliveryState, Event, Message, Outcome
 from router.messages.context import build_namespace
-from router.messages.render import MessageSpec, Style
+from router.messages.spec import MessageSpec, Style
 from router.payload import JSON
 from router.secret import Redactor
 from router.sources import KINDS
