@@ -134,6 +134,9 @@ class App:
             redactor=redactor,
             stage=lambda: self.stage,
             trouble=self.ingress.trouble,
+            counts=self.ingress.counts,
+            queue_limit=self.settings.queue_limit,
+            free_bytes=_free_bytes(self.settings.data),
         )
 
     async def start(self) -> None:

@@ -12,6 +12,7 @@ from tornado.web import Application
 from router.admin.auth import Guard
 from router.admin.handler import AdminHandler
 from router.admin.health import HealthyHandler, ReadyHandler, ReloadHandler
+from router.admin.metrics import MetricsHandler
 from router.admin.parts import Parts
 from router.admin.purge import PurgeHandler
 from router.admin.query import Query, read_id, read_object, read_text, write_cursor
@@ -230,6 +231,7 @@ _ROUTES: Sequence[tuple[str, type[AdminHandler]]] = (
     ("/-/healthy", HealthyHandler),
     ("/-/ready", ReadyHandler),
     ("/-/reload", ReloadHandler),
+    ("/metrics", MetricsHandler),
     ("/api/v1/events", EventsHandler),
     ("/api/v1/events/([0-9]{1,30})", EventHandler),
     ("/api/v1/deliveries", DeliveriesHandler),

@@ -31,12 +31,14 @@ from router.store.base import (
     Forgotten,
     LaneState,
     ListedDelivery,
+    Moments,
     RuleSetText,
     Stats,
     Transition,
 )
 from router.store.commits import GroupCommit
 from router.store.connections import ReadConnection, WriteConnection
+from router.store.figures import Figures
 from router.store.files import FileLock, make_folder, prepare
 from router.store.rows import delivery_row, event_row, message_bytes, rejection_row, ruleset_row
 from router.store.transaction import Operation, Transaction
@@ -106,6 +108,9 @@ class _ReadingVerbs:
 
     async def stats(self) -> Stats:
         return await self._lists.read(queries.stats)
+
+    async def moments(self, sources: Collection[str]) -> Moments:
+        return await self._lists.read(queries.moments, tuple(sources))
 
     async def forgettable(self, expiry: Expiry, after: int, limit: int) -> Forgotten:
         return (await self._lists.read(expiring.expired, expiry, after, limit)).forgotten
@@ -191,6 +196,10 @@ class SqliteStore(_ReadingVerbs):
     @property
     def waiting(self) -> int:
         return self._commits.totals.waiting
+
+    @property
+    def figures(self) -> Figures:
+        return self._commits.figures
 
     async def open(self) -> None:
         try:
