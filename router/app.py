@@ -28,6 +28,7 @@ from router.config.reload import Reloader, RuleSets, kept_text
 from router.config.settings import Address, Settings
 from router.delivery.attempt import Attempts
 from router.delivery.lanes import Lanes
+from router.delivery.replayer import Replayer
 from router.delivery.retention import Retention
 from router.destinations.base import Clients
 from router.ids import IdSource
@@ -129,7 +130,7 @@ class App:
             rulesets=self.rulesets,
             reloader=self.reloader,
             lanes=self.lanes,
-            ids=self._ids,
+            replayer=self._make_replayer(),
             clock=self.clock,
             redactor=redactor,
             stage=lambda: self.stage,
@@ -137,6 +138,16 @@ class App:
             counts=self.ingress.counts,
             queue_limit=self.settings.queue_limit,
             free_bytes=_free_bytes(self.settings.data),
+        )
+
+    def _make_replayer(self) -> Replayer:
+        return Replayer(
+            store=self.store,
+            rulesets=self.rulesets,
+            lanes=self.lanes,
+            ids=self._ids,
+            clock=self.clock,
+            trouble=self.ingress.trouble,
         )
 
     async def start(self) -> None:

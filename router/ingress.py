@@ -8,7 +8,6 @@ no reattempt can cure, more than 400 for everything that may still be cured.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,12 +19,13 @@ from router.config.model import Configuration, Source
 from router.errors import SignatureMismatch, StoreUnavailable, UnreadableBody
 from router.events import DESTINATION_REMOVED, Delivery, DeliveryState, Event, Rejection
 from router.ids import IdSource
+from router.incoming import BadEventName, make_event
 from router.intake import ANSWERS, Counts, Disk, Intake, Limits, Refusals, Turns, shown
 from router.messages.context import build_namespace
 from router.payload import JSON
 from router.rules.ruleset import Route
 from router.signature import is_well_formed, verify
-from router.sources import hops, is_event_name, kept_headers, upstream_id
+from router.sources import hops, kept_headers
 from router.store.base import Accepted, Store
 
 __all__ = ["RETRY_AFTER", "Admission", "Answer", "Counts", "Ingress", "Lanes", "Limits"]
@@ -201,39 +201,19 @@ class Ingress:
         configuration = self._configuration()
         facts: dict[str, Any] = {}
         try:
-            event = self._read(received, configuration.hash, facts)
-        except (UnreadableBody, _BadEventName) as error:
+            event = make_event(
+                source.name,
+                source.kind,
+                received.headers,
+                received.body,
+                event_id=self._ids.next(),
+                received_at=self._clock.now(),
+                ruleset=configuration.hash,
+                facts=facts,
+            )
+        except (UnreadableBody, BadEventName) as error:
             return await self._reject(received, error)
         return await self._store_judged(event, facts, received, configuration)
-
-    def _read(self, received: _Received, ruleset: str, facts: Mapping[str, Any]) -> Event:
-        """
-        Make the event of a verified request.
-
-        Args:
-            facts: Still empty: judging the event fills them.
-
-        Raises:
-            _BadEventName, UnreadableBody: No reattempt can cure it.
-        """
-        kind, headers = received.source.kind, received.headers
-        name = (headers.get(kind.event_header) or "").strip(" \t")
-        if not is_event_name(name):
-            raise _BadEventName(kind.event_header, name)
-        event = Event(
-            id=self._ids.next(),
-            source=received.source.name,
-            name=name,
-            upstream_id=upstream_id(kind, headers),
-            body=received.body,
-            body_hash=hashlib.sha256(received.body).digest(),
-            headers=kept_headers(kind, headers),
-            received_at=self._clock.now(),
-            ruleset=ruleset,
-            facts=facts,
-        )
-        event.payload  # noqa: B018 - parsed now, so that an unreadable body is refused
-        return event
 
     async def _store_judged(
         self, event: Event, facts: dict[str, Any], received: _Received, configuration: Configuration
@@ -299,7 +279,7 @@ class Ingress:
 
     # Refusals
 
-    async def _reject(self, received: _Received, error: UnreadableBody | _BadEventName) -> Answer:
+    async def _reject(self, received: _Received, error: UnreadableBody | BadEventName) -> Answer:
         """Keep what no reattempt can cure, and answer 400."""
         rejection = Rejection(
             id=self._ids.next(),
@@ -312,7 +292,7 @@ class Ingress:
         await self._store.reject(rejection)
         facts = {"rejected_id": str(rejection.id), "source": rejection.source, "reason": shown(rejection.reason)}
         log.warning("event.rejected", extra=facts | {"size": len(received.body), "peer": received.peer})
-        code = "bad_event_name" if isinstance(error, _BadEventName) else "unreadable_body"
+        code = "bad_event_name" if isinstance(error, BadEventName) else "unreadable_body"
         return self._refuse(rejection.source, code, rejection.reason)
 
     def _unauthorized(self, source: Source, headers: Mapping[str, str], peer: str) -> Answer:
@@ -374,15 +354,6 @@ class _Received:
     headers: Mapping[str, str]
     body: bytes
     peer: str
-
-
-class _BadEventName(Exception):
-    """The header that names the event is missing or names none."""
-
-    def __init__(self, header: str, name: str) -> None:
-        expected = "expected dotted words such as page.updated, of 200 characters at most"
-        found = f"the header {header} is {shown(name)!r}" if name else f"the header {header} is missing"
-        super().__init__(f"{found}; {expected}")
 
 
 def _error(code: str, sentence: str, headers: Mapping[str, str] | None = None) -> Answer:

@@ -143,6 +143,13 @@ class Lane:
         """Queue a delivery that was stored as `pending` and is due."""
         self._queue.put(Waiting.of(delivery))
 
+    def made_due(self, delivery_id: int) -> None:
+        """Look into the store at once: there a delivery that waited for its time is due now."""
+        self._queue.look_again()
+        under_way = self._in_flight.get(delivery_id)
+        if under_way is not None:  # its latest outcome was written a moment ago; until its task ends it is passed over
+            under_way.add_done_callback(lambda _: self._queue.look_again())
+
     def start_over(self) -> None:
         """Read afresh what waits: the store may know better."""
         self._queue.start_over()

@@ -100,6 +100,14 @@ class Lanes:
         else:
             self._bury_soon(delivery.destination)
 
+    def made_due(self, delivery: Delivery) -> None:
+        """Look at once for a stored delivery that waited for its time, and is due now."""
+        lane = self._by_name.get(delivery.destination)
+        if lane is not None:
+            lane.made_due(delivery.id)
+        else:
+            self._bury_soon(delivery.destination)
+
     def due_later(self, destination: str, due_at: datetime) -> None:
         """Look at that time for what an attempt has left waiting."""
         lane = self._by_name.get(destination)

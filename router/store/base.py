@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from router.events import Attempt, Delivery, DeliveryState, Event, Message, Rejection
 from router.store.figures import Figures
+from router.store.kin import Kin
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,41 @@ class Forgotten:
             self.unhandled + later.unhandled,
             later.next,
         )
+
+
+@dataclass(frozen=True)
+class ReplayFilter:
+    """Which deliveries to replay. `upto` is the largest id that counts: what is inserted meanwhile is not looked at."""
+
+    state: DeliveryState
+    upto: int
+    destination: str | None = None
+    rule: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Replayable:
+    """
+    Deliveries that a filter fits, oldest first, each with all deliveries of its event.
+
+    Attributes:
+        next: After which id to go on; None when everything was looked at.
+    """
+
+    found: Sequence[tuple[Delivery, Sequence[Kin]]]
+    next: int | None
+
+
+Objection: TypeAlias = Callable[[Delivery, Sequence[Kin]], str | None]
+"""
+Says in a word why a delivery is not to be inserted, or None; it sees all deliveries of the event as they are in the
+transaction. It is called in the store's own thread, perhaps twice, so it reads nothing else.
+"""
+
+EVENT_GONE = "event_gone"
+"""The objection of the store itself: the event has been forgotten."""
 
 
 @dataclass(frozen=True)
@@ -344,6 +380,28 @@ class Store(Protocol):
         """
         ...
 
+    # What an admin asks for
+
+    async def insert_unless(self, deliveries: Sequence[Delivery], objection: Objection) -> Sequence[str | None]:
+        """
+        Store further deliveries of stored events in one commit, each unless there is an objection to it.
+
+        Those that stand before it in the sequence are there already when one is looked at. One of the same id stays as
+        it is, and nothing objects to it. None of them is `sending`.
+
+        Returns:
+            Per delivery None, or the word for why it was not stored.
+        """
+        ...
+
+    async def release(self, delivery_id: int, at: datetime) -> Delivery | None:
+        """Turn a `held` or `retrying` delivery to `pending`, due now; None where it is neither."""
+        ...
+
+    async def accept_rejected(self, rejected_id: int, event: Event, deliveries: Sequence[Delivery]) -> Accepted | None:
+        """Accept the event of a request that was answered 400, which is not kept as such any more; None without it."""
+        ...
+
     # Forgetting
 
     async def forget(self, expiry: Expiry, after: int, limit: int) -> Forgotten:
@@ -389,11 +447,23 @@ class Store(Protocol):
 
     async def deliveries(self, wanted: DeliveryFilter) -> Sequence[ListedDelivery]: ...
 
+    async def replayable(self, wanted: ReplayFilter, after: int, limit: int) -> Replayable:
+        """
+        List what a filter fits, with messages.
+
+        Args:
+            after: Id after which to go on; 0 to begin.
+            limit: So many deliveries at most are looked at, whether they fit or not; fewer where messages are large.
+        """
+        ...
+
     async def attempts(self, delivery_id: int) -> Sequence[Attempt]:
         """All attempts of a delivery, by number."""
         ...
 
     async def rejected(self, since: datetime | None, limit: int, cursor: int | None) -> Sequence[Rejection]: ...
+
+    async def rejection(self, rejected_id: int) -> Rejection | None: ...
 
     async def stats(self) -> Stats: ...
 

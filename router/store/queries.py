@@ -152,6 +152,11 @@ def rejected(connection: apsw.Connection, since: datetime | None, limit: int, cu
     return [rejection_from_row(row) for row in rows]
 
 
+def rejection(connection: apsw.Connection, rejected_id: int) -> Rejection | None:
+    row = connection.execute(f"SELECT {REJECTION_COLUMNS} FROM rejected WHERE id = ?", (rejected_id,)).fetchone()
+    return None if row is None else rejection_from_row(row)
+
+
 def lanes(connection: apsw.Connection) -> dict[str, LaneState]:
     return {row[0]: lane_from_row(row) for row in connection.execute(f"SELECT {LANE_COLUMNS} FROM lanes")}
 

@@ -22,7 +22,7 @@ from router.clock import Clock, to_ms
 from router.errors import StoreRefused
 from router.events import Attempt, Delivery, Event, Rejection
 from router.store import expiry as expiring
-from router.store import operations, ownership, queries, schema
+from router.store import operations, ownership, queries, replaying, schema
 from router.store.base import (
     Accepted,
     DeliveryFilter,
@@ -32,6 +32,9 @@ from router.store.base import (
     LaneState,
     ListedDelivery,
     Moments,
+    Objection,
+    Replayable,
+    ReplayFilter,
     RuleSetText,
     Stats,
     Transition,
@@ -100,11 +103,17 @@ class _ReadingVerbs:
     async def deliveries(self, wanted: DeliveryFilter) -> Sequence[ListedDelivery]:
         return await self._lists.read(queries.deliveries, wanted)
 
+    async def replayable(self, wanted: ReplayFilter, after: int, limit: int) -> Replayable:
+        return await self._lists.read(replaying.replayable, wanted, after, limit)
+
     async def attempts(self, delivery_id: int) -> Sequence[Attempt]:
         return await self._lists.read(queries.attempts, delivery_id)
 
     async def rejected(self, since: datetime | None, limit: int, cursor: int | None) -> Sequence[Rejection]:
         return await self._lists.read(queries.rejected, since, limit, cursor)
+
+    async def rejection(self, rejected_id: int) -> Rejection | None:
+        return await self._lists.read(queries.rejection, rejected_id)
 
     async def stats(self) -> Stats:
         return await self._lists.read(queries.stats)
@@ -297,6 +306,30 @@ class SqliteStore(_ReadingVerbs):
 
     async def insert(self, delivery: Delivery) -> None:
         await self._commits.hand_in(partial(operations.insert, row=delivery_row(delivery)))
+
+    # What an admin asks for
+
+    async def insert_unless(self, deliveries: Sequence[Delivery], objection: Objection) -> Sequence[str | None]:
+        rows = [delivery_row(delivery) for delivery in deliveries]
+        size = sum(len(row[-1] or b"") for row in rows)
+        words: list[str | None] = await self._commits.hand_in(
+            partial(replaying.insert_unless, deliveries=deliveries, rows=rows, objection=objection), size
+        )
+        return words
+
+    async def release(self, delivery_id: int, at: datetime) -> Delivery | None:
+        released: Delivery | None = await self._commits.hand_in(
+            partial(replaying.release, delivery_id=delivery_id, at=to_ms(at))
+        )
+        return released
+
+    async def accept_rejected(self, rejected_id: int, event: Event, deliveries: Sequence[Delivery]) -> Accepted | None:
+        row, rows = event_row(event, 0), [delivery_row(delivery) for delivery in deliveries]
+        accepted: Accepted | None = await self._commits.hand_in(
+            partial(replaying.accept_rejected, rejected_id=rejected_id, event=event, event_row=row, delivery_rows=rows),
+            len(event.body),
+        )
+        return accepted
 
     # Forgetting: what may go is looked up apart, so that the writer only removes it
 
