@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.described import check
 from tests.running import RunningRouter
 from tests.sinks import Sink, answer
 
@@ -118,6 +119,7 @@ async def ask(router: RunningRouter, example: Example, compared: Comparison) -> 
     url = router.app.admin_url + compared.translated(example.path)
     answered = await router.client.request(example.method, url, content=example.body)
     assert answered.status_code == example.status, f"{example}: {answered.text}"
+    check(answered)
     compared.check(example.answer, answered.json(), str(example))
 
 
