@@ -151,14 +151,21 @@ class Rig:
 
     Args:
         destinations: By name; every event goes to each.
+        store: A kind that a test watches.
     """
 
     def __init__(
-        self, folder: Path, destinations: Mapping[str, Settings], *, clock: Clock | None = None, dry_run: bool = False
+        self,
+        folder: Path,
+        destinations: Mapping[str, Settings],
+        *,
+        clock: Clock | None = None,
+        dry_run: bool = False,
+        store: type[Store] = Store,
     ) -> None:
         self.clock = clock or Clock()
         self.disk = FailingDisk()
-        self.store = Store(folder / "router.db", self.clock, vfs=self.disk.name)
+        self.store = store(folder / "router.db", self.clock, vfs=self.disk.name)
         self._http = make_http_client()
         self._versions: dict[str, Configuration] = {}
         self.configuration = self.version(destinations)

@@ -17,7 +17,7 @@ from router.admin.query import (
     read_text,
     write_cursor,
 )
-from router.admin.refusal import Refused, bad_request, unknown
+from router.admin.refusal import Refused, bad_request, not_found, unknown
 from router.admin.serialise import Mask
 from router.delivery.bulk import Bulk, Example, Place, Step, Wish
 from router.delivery.replay import CannotReplay
@@ -86,7 +86,10 @@ class RejectedReplayHandler(AdminHandler):
         with _refusals():
             replayed = await self.parts.replayer.rejected(path_id(rejected_id, "rejected request"), name)
         if replayed is None:
-            raise unknown("rejected request", rejected_id)
+            raise not_found(
+                f"there is no rejected request {rejected_id}; it never was, was removed after its retention, or was"
+                " replayed and is an event now"
+            )
         self.answer({"event": str(replayed.event_id), **_judged(replayed)})
 
 

@@ -140,7 +140,7 @@ class Bulk:
             NotNow, StoreUnavailable: Nothing was replayed by this step, as far as can be told. Where some was, that is
                 told, and the next step begins with what could not be stored.
         """
-        step = Step(place or self._beginning())
+        step = Step(place or await self._beginning())
         try:
             for _ in range(_BATCHES):
                 if step.next is None:
@@ -156,7 +156,7 @@ class Bulk:
 
     async def rehearse(self, wish: Wish, place: Place | None) -> Step:
         """Tell what `replay` would do now, with some of the messages; changes nothing."""
-        step = Step(place or self._beginning())
+        step = Step(place or await self._beginning())
         imagined: dict[int, list[Kin]] = {}
         for _ in range(_BATCHES):
             if step.next is None:
@@ -169,8 +169,11 @@ class Bulk:
             step.done_with(batch)
         return step
 
-    def _beginning(self) -> Place:
-        return Place(0, self._replayer.ids.next())
+    async def _beginning(self) -> Place:
+        """Draw the line between all that is there and all that is made from now on."""
+        ids = self._replayer.ids
+        ids.go_beyond(await self._store.newest_delivery())
+        return Place(0, ids.next())
 
     async def _plan(self, wish: Wish, place: Place, imagined: dict[int, list[Kin]]) -> _Batch:
         """

@@ -447,6 +447,10 @@ class Store(Protocol):
 
     async def deliveries(self, wanted: DeliveryFilter) -> Sequence[ListedDelivery]: ...
 
+    async def newest_delivery(self) -> int:
+        """Give the largest id of a delivery; 0 where there is none."""
+        ...
+
     async def replayable(self, wanted: ReplayFilter, after: int, limit: int) -> Replayable:
         """
         List what a filter fits, with messages.

@@ -18,7 +18,7 @@ from router.store import operations
 from router.store.base import EVENT_GONE, Accepted, Objection, Replayable, ReplayFilter
 from router.store.expiry import not_too_large
 from router.store.kin import KIN_COLUMNS, Kin
-from router.store.queries import CLOCK_SLACK, first_id_since
+from router.store.queries import CLOCK_SLACK, first_id_since, single
 from router.store.rows import DELIVERY_COLUMNS, EPOCH, STATE, UPDATED_AT, Row, delivery_from_row
 from router.store.transaction import Transaction
 
@@ -32,6 +32,10 @@ _Ask: TypeAlias = Callable[[str, Row], Iterable[Row]]
 def kin_of(ask: _Ask, event_id: int) -> list[Kin]:
     """All deliveries of an event."""
     return [Kin(*row) for row in ask(f"SELECT {KIN_COLUMNS} FROM deliveries WHERE event_id = ?", (event_id,))]
+
+
+def newest_delivery(connection: apsw.Connection) -> int:
+    return int(single(connection, "SELECT coalesce(max(id), 0) FROM deliveries"))
 
 
 def replayable(connection: apsw.Connection, wanted: ReplayFilter, after: int, limit: int) -> Replayable:

@@ -103,6 +103,9 @@ class _ReadingVerbs:
     async def deliveries(self, wanted: DeliveryFilter) -> Sequence[ListedDelivery]:
         return await self._lists.read(queries.deliveries, wanted)
 
+    async def newest_delivery(self) -> int:
+        return await self._lists.read(replaying.newest_delivery)
+
     async def replayable(self, wanted: ReplayFilter, after: int, limit: int) -> Replayable:
         return await self._lists.read(replaying.replayable, wanted, after, limit)
 
