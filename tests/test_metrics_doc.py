@@ -108,6 +108,15 @@ async def test_the_examples_of_the_page(tmp_path: Path) -> None:
             assert printed.decode() == expected
 
 
+async def test_the_look_of_the_page_on_operations(tmp_path: Path) -> None:
+    """What a person without Prometheus is told to look for is all there."""
+    (pattern,) = re.findall(r"/metrics \| grep -E '(.*)'", (ROOT / "docs" / "operations.md").read_text())
+    async with RunningRouter(tmp_path, RULES.format(url="http://127.0.0.1:9")) as router:
+        lines = (await scrape(router)).text.splitlines()
+    found = {line.partition("{")[0].split()[0] for line in lines if re.search(pattern, line)}
+    assert found == {f"spaces_router_{name}" for name in re.findall(r"\w+", pattern.partition("(")[2])}
+
+
 def alerts() -> Iterator[dict[str, object]]:
     for group in yaml.safe_load(ALERTS.read_text())["groups"]:
         yield from group["rules"]

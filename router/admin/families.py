@@ -131,7 +131,7 @@ def _deliveries(reading: Reading) -> Iterator[Metric]:
     yield _counter(
         "deliveries",
         "Deliveries that came to their end, by destination and final state; 'dead' are the dead letters.",
-        [((name, state), ended[name, state]) for name in reading.destinations for state in final],
+        [((name, state), ended.get((name, state), 0)) for name in reading.destinations for state in final],
         labels=("destination", "state"),
     )
     yield _counter(
@@ -139,7 +139,7 @@ def _deliveries(reading: Reading) -> Iterator[Metric]:
         "Attempts to send, by destination and outcome. 'temporary' is tried again, 'permanent' is not; 'throttled' is "
         "a destination that asked us to wait, 'interrupted' was cut off by the end of the router.",
         [
-            ((name, outcome.value), attempts[name, outcome.value])
+            ((name, outcome.value), attempts.get((name, outcome.value), 0))
             for name in reading.destinations
             for outcome in Outcome
         ],

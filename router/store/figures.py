@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 
 from router.histogram import Histogram
@@ -25,8 +25,8 @@ class Figures:
         self.commit_seconds = Histogram(_COMMIT_SECONDS)
         self.commit_operations = Histogram(_COMMIT_OPERATIONS)
         self.failed_commits = 0
-        self.ended: Counter[tuple[str, str]] = Counter()
-        self.attempts: Counter[tuple[str, str]] = Counter()
+        self.ended: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.attempts: defaultdict[tuple[str, str], int] = defaultdict(int)
 
     def committed(
         self,
@@ -38,5 +38,7 @@ class Figures:
         """Count one commit, and what it wrote."""
         self.commit_operations.observe(operations)
         self.commit_seconds.observe(seconds)
-        self.ended.update(ended)
-        self.attempts.update(attempts)
+        for end, count in ended.items():
+            self.ended[end] += count
+        for attempt, count in attempts.items():
+            self.attempts[attempt] += count
