@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,25 +31,30 @@ class Past:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
-        self.url = ""
+        self._runner = ThreadPoolExecutor(1)
+        self._ready: Future[None] = Future()
+        self._stop = asyncio.Event()
         self._ids: Mapping[str, list[str]] = {}
+        self.url = ""
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._ready.wait(30)
+        self._runner.submit(lambda: asyncio.run(self._run())).add_done_callback(self._ended)
+        self._ready.result(60)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(30)
+        self._runner.shutdown()
+
+    def _ended(self, run: Future[None]) -> None:
+        if not self._ready.done() and (error := run.exception()) is not None:
+            self._ready.set_exception(error)
 
     async def _run(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         async with Sink() as sink, RunningRouter(self._folder, failing(sink.url)) as router:
-            # Of the past: a message that arrived, a dead letter, a message that waits, events without any, and requests
-            # that were rejected for their body and for their name.
+            # Of the past: a message that arrived, a dead letter, a message that waits, an event without any, and
+            # requests that were rejected for their body and for their name.
             sink.answer_with(answer(200), answer(400, "no"), answer(429, headers={"Retry-After": "60"}))
             for event in ("page.updated", "page.created", "page.deleted", "comment.created"):
                 await router.accept(event)
@@ -61,7 +66,7 @@ class Past:
                 for kind in ("events", "deliveries", "rejected")
             }
             self.url = router.app.admin_url
-            self._ready.set()
+            self._ready.set_result(None)
             await self._stop.wait()
 
     def some_id(self, path: str, number: str) -> str:
