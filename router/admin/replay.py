@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -26,6 +27,8 @@ from router.events import Delivery, DeliveryState, Message
 from router.payload import JSON
 from router.secret import Redactor
 from router.sources import is_event_name
+
+log = logging.getLogger("router.replay")
 
 _BULK_KEYS = ("state", "destination", "rule", "since", "until", "dry_run", "again", "to", "cursor")
 _LISTED = "replay"
@@ -124,6 +127,7 @@ class ReleaseHandler(AdminHandler):
             if released is None:
                 await self._explain(number)
         self.parts.lanes.made_due(released)
+        log.info("delivery.released", extra={"delivery_id": delivery_id, "destination": released.destination})
         self.answer({"released": [str(released.id)]})
 
     async def _explain(self, number: int) -> None:

@@ -16,11 +16,11 @@ from router.cli.running import Admin, Router, admin_options, for_sending
 @admin_options
 def command(*, number: str, admin: Admin, admin_token_file: Path | None) -> int:
     """
-    Send a delivery now that waits for its time.
+    Send now what waits for its time.
 
-    That is one which is `retrying` or `held`. It goes out as soon as its destination has a free slot; a destination
-    that asked for a rest still gets it. The attempt counts like any other: if it was the last one of the schedule and
-    fails, the delivery is given up. Needs the running router.
+    That is a delivery which is `retrying` or `held`. It goes out as soon as its destination has a free slot; one that
+    asked for a rest still gets it. The attempt counts like any other: if it was the last one of the schedule and fails,
+    the delivery is given up. Needs the running router.
 
     \b
     Examples:
