@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -25,7 +26,7 @@ from router.messages.context import build_namespace
 from router.payload import JSON
 from router.rules.ruleset import Route
 from router.signature import is_well_formed, verify
-from router.sources import hops, kept_headers
+from router.sources import hops, is_event_name, kept_headers
 from router.store.base import Accepted, Store
 
 __all__ = ["RETRY_AFTER", "Admission", "Answer", "Counts", "Ingress", "Lanes", "Limits"]
@@ -85,6 +86,8 @@ class Ingress:
 
     Attributes:
         intake: Where the bytes of bodies are reported while they arrive.
+        arrivals: When the latest event of each source came, since the start; repeats count.
+        on_refused: Told the source of each request with a wrong signature.
     """
 
     def __init__(
@@ -110,6 +113,8 @@ class Ingress:
         self._stopping = False
         self.intake = Intake(limits.unfinished_bytes)
         self.counts = Counts()
+        self.arrivals: dict[str, datetime] = {}
+        self.on_refused: Callable[[str], None] | None = None
 
     def stop(self) -> None:
         """Take nothing new from now on: what comes is answered 503."""
@@ -303,6 +308,9 @@ class Ingress:
             "peer": peer,
         }
         self._refusals.note("event.unauthorized", source.name, facts)
+        # Who names no event is not Spaces with an old token, but somebody who looks what is here.
+        if self.on_refused is not None and is_event_name((headers.get(source.kind.event_header) or "").strip(" \t")):
+            self.on_refused(source.name)
         # Not a word about which part was wrong: it would help only those who try signatures.
         return self._refuse(source.name, "invalid_signature", "the signature is missing or does not fit the body")
 
@@ -332,6 +340,7 @@ class Ingress:
     # The log
 
     def _log_accepted(self, event: Event, deliveries: Sequence[Delivery], peer: str) -> None:
+        self.arrivals[event.source] = event.received_at
         facts = _facts(event, peer) | {"rules": event.facts["rules"], "deliveries": len(deliveries)}
         if event.repeated_body:
             log.warning("event.accepted", extra=facts | {"repeated_body": True})
@@ -343,6 +352,7 @@ class Ingress:
                 log.error("delivery.dead", extra={"event_id": str(event.id), "rule": dead.rule} | said)
 
     def _log_repeat(self, event: Event, stored_id: int, peer: str) -> None:
+        self.arrivals[event.source] = event.received_at
         log.info("event.repeated", extra=_facts(event, peer) | {"event_id": str(stored_id)})
 
 

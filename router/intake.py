@@ -6,7 +6,6 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -86,7 +85,6 @@ class Counts:
         events: Stored, by name of the source and of the event; names outside the catalogue of the source's kind, which
             anybody can invent, together as `other`.
         repeated_bodies: Stored events whose body came before, by name of the source.
-        last_event_at: When the last event of a source was stored.
     """
 
     def __init__(self) -> None:
@@ -94,7 +92,6 @@ class Counts:
         self.answers: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.events: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.repeated_bodies: defaultdict[str, int] = defaultdict(int)
-        self.last_event_at: dict[str, datetime] = {}
 
     def answered(self, source: str, answer: str) -> None:
         self.answers[source, answer] += 1
@@ -105,7 +102,6 @@ class Counts:
         self.events[event.source, kind.counted_as(event.name)] += 1
         if event.repeated_body:
             self.repeated_bodies[event.source] += 1
-        self.last_event_at[event.source] = event.received_at
 
 
 class Intake:

@@ -169,7 +169,9 @@ class Rig:
         self._http = make_http_client()
         self._versions: dict[str, Configuration] = {}
         self.configuration = self.version(destinations)
+        ids = IdSource(self.clock)
         self.lanes = Lanes(
+            ids=ids,
             store=self.store,
             attempts=Attempts(
                 ruleset=self._ruleset,
@@ -185,7 +187,7 @@ class Rig:
             configuration=lambda: self.configuration,
             store=self.store,
             lanes=self.lanes,
-            ids=IdSource(self.clock),
+            ids=ids,
             clock=self.clock,
         )
 

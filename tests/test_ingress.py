@@ -209,7 +209,7 @@ async def test_a_signed_delivery_is_stored_judged_and_handed_over(lines: pytest.
     assert (said["rules"], said["deliveries"], said["peer"]) == (["pages", "moves"], 3, "192.0.2.1")
     assert built.ingress.counts.answers == {("spaces", "stored"): 1}
     assert built.ingress.counts.events == {("spaces", event.name): 1}
-    assert built.ingress.counts.last_event_at == {"spaces": event.received_at}
+    assert built.ingress.arrivals == {"spaces": event.received_at}
 
 
 async def test_a_free_slot_makes_a_delivery_sending_in_the_events_own_commit() -> None:

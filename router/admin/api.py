@@ -69,6 +69,8 @@ class EventHandler(AdminHandler):
         self.answer(await asyncio.to_thread(self.shown.event_in_full, event, verdicts))
 
     async def _verdicts(self, event: Event) -> Sequence[Verdict] | None:
+        if event.is_own:
+            return ()  # no rule was asked
         judged = await self.parts.rulesets.get(event.ruleset)
         return None if judged is None else explain(event, judged)
 

@@ -45,6 +45,7 @@ class Reading:
     destinations: Sequence[str]
     taking_events: bool
     counts: Counts
+    last_event_at: Mapping[str, datetime]
     durations: Mapping[str, Histogram]
     figures: Figures
     store_available: bool
@@ -107,12 +108,11 @@ def _sources(reading: Reading) -> Iterator[Metric]:
         [((source,), counts.repeated_bodies.get(source, 0)) for source in reading.sources],
         labels=("source",),
     )
-    stored = reading.moments.last_event_at if reading.moments else {}
-    last = [(source, counts.last_event_at.get(source) or stored.get(source)) for source in reading.sources]
+    last = reading.last_event_at
     yield _gauge(
         "last_event_timestamp_seconds",
-        "When the latest event of a source was stored, in seconds since 1970; left out where none is known.",
-        [((source,), moment.timestamp()) for source, moment in last if moment],
+        "When the latest event of a source came, in seconds since 1970; left out where none is known.",
+        [((source,), last[source].timestamp()) for source in reading.sources if source in last],
         labels=("source",),
     )
 

@@ -48,8 +48,7 @@ class _Families(Collector):
 async def read(parts: Parts) -> Reading:
     """Look at all parts of the router."""
     configuration = parts.rulesets.current
-    counts = parts.counts
-    stats, moments = await _stored(parts, [name for name in configuration.sources if name not in counts.last_event_at])
+    stats, moments = await _stored(parts, [name for name in configuration.sources if name not in parts.arrivals])
     enabled = {name for name, destination in configuration.destinations.items() if destination.enabled}
     waiting = {name for name, found in stats.destinations.items() if found.pending} if stats else set()
     return Reading(
@@ -57,7 +56,8 @@ async def read(parts: Parts) -> Reading:
         sources=sorted(configuration.sources),
         destinations=sorted(enabled | waiting),
         taking_events=parts.stage() == "serving" and parts.trouble() is None,
-        counts=counts,
+        counts=parts.counts,
+        last_event_at={**(moments.last_event_at if moments else {}), **parts.arrivals},
         durations=parts.lanes.attempts.durations,
         figures=parts.store.figures,
         store_available=parts.store.available,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from router.clock import Clock
 from router.config.reload import Reloader, RuleSets
@@ -21,6 +22,7 @@ class Parts:
         stage: Where the process stands: `starting`, `serving` or `stopping`.
         trouble: Why no event can be stored now, as a code and a sentence; None while events are taken.
         counts: What became of requests.
+        arrivals: When the latest event of each source came, since the start.
         queue_limit: Deliveries that are not final, beyond which no event is taken.
         free_bytes: Tells the free bytes on the disk of the store, or raises OSError.
     """
@@ -35,5 +37,6 @@ class Parts:
     stage: Callable[[], str]
     trouble: Callable[[], tuple[str, str] | None]
     counts: Counts
+    arrivals: Mapping[str, datetime]
     queue_limit: int
     free_bytes: Callable[[], int]

@@ -80,6 +80,7 @@ class Transition:
         attempt: The attempt to record with it; None where none was made. The store numbers it.
         message: What was or would have been sent, where it was rendered just now; None leaves what is stored.
         paused_until: The lane rests until then; None, or a time before the end of a pause, leaves the lane as it is.
+        fallback: A delivery that takes the place of this one, which is dead now; it is stored in the same commit.
     """
 
     delivery_id: int
@@ -94,11 +95,33 @@ class Transition:
     attempt: Attempt | None = None
     message: Message | None = None
     paused_until: datetime | None = None
+    fallback: Delivery | None = None
+
+
+@dataclass(frozen=True)
+class Untold:
+    """
+    Dead letters of a destination that no alert has told of.
+
+    Attributes:
+        deaths: How many; dead alerts do not count.
+        since: When the first of them died, or, where some were told of meanwhile, when that was.
+        last_alert_at: When an alert told of dead letters of this destination last.
+    """
+
+    destination: str
+    deaths: int
+    since: datetime | None = None
+    last_alert_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class EventFilter:
-    """Which events to list, newest first. `cursor` is the id before which to go on."""
+    """
+    Which events to list, newest first. `cursor` is the id before which to go on.
+
+    The router's own events are listed only where their source is asked for.
+    """
 
     name: str | None = None
     source: str | None = None
@@ -400,6 +423,25 @@ class Store(Protocol):
 
     async def accept_rejected(self, rejected_id: int, event: Event, deliveries: Sequence[Delivery]) -> Accepted | None:
         """Accept the event of a request that was answered 400, which is not kept as such any more; None without it."""
+        ...
+
+    # Alerts
+
+    async def untold(self) -> Sequence[Untold]:
+        """List the destinations with dead letters that no alert has told of; a verb that reads."""
+        ...
+
+    async def alert(self, event: Event, delivery: Delivery, told: Untold | None = None) -> None:
+        """
+        Store an alert: an event of the router's own, which counts as none that came, and its delivery.
+
+        Args:
+            told: The dead letters that it tells of; what died meanwhile is still to be told.
+        """
+        ...
+
+    async def forget_untold(self) -> None:
+        """Let no alert tell of what has died so far."""
         ...
 
     # Forgetting

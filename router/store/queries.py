@@ -9,15 +9,26 @@ from typing import Any
 import apsw
 
 from router.clock import from_ms, to_ms
-from router.events import Attempt, Delivery, DeliveryState, Event, Rejection
-from router.store.base import DeliveryFilter, EventFilter, LaneState, ListedDelivery, Moments, RuleSetText, Stats
+from router.events import OWN_SOURCE, Attempt, Delivery, DeliveryState, Event, Rejection
+from router.store.base import (
+    DeliveryFilter,
+    EventFilter,
+    LaneState,
+    ListedDelivery,
+    Moments,
+    RuleSetText,
+    Stats,
+    Untold,
+)
 from router.store.counts import Totals
 from router.store.rows import (
     ATTEMPT_COLUMNS,
     DELIVERY_COLUMNS,
     EVENT_COLUMNS,
     LANE_COLUMNS,
+    OWN,
     REJECTION_COLUMNS,
+    UNTOLD_COLUMNS,
     Row,
     attempt_from_row,
     delivery_from_row,
@@ -25,6 +36,7 @@ from router.store.rows import (
     lane_from_row,
     rejection_from_row,
     ruleset_from_row,
+    untold_from_row,
 )
 
 _DUE = "FROM deliveries WHERE destination = ? AND state IN ('pending', 'retrying')"
@@ -86,6 +98,8 @@ def events(connection: apsw.Connection, wanted: EventFilter) -> list[Event]:
         # The plus keeps the planner on the index of names, which are many more than sources.
         conditions.append("source = ?" if wanted.name is None else "+source = ?")
         values.append(wanted.source)
+    if wanted.source != OWN_SOURCE:
+        conditions.append(f"flags & {OWN} = 0")
     if wanted.rule is not None:
         conditions.append("EXISTS (SELECT 1 FROM json_each(facts, '$.rules') AS matched WHERE matched.value = ?)")
         values.append(wanted.rule)
@@ -158,7 +172,14 @@ def rejection(connection: apsw.Connection, rejected_id: int) -> Rejection | None
 
 
 def lanes(connection: apsw.Connection) -> dict[str, LaneState]:
-    return {row[0]: lane_from_row(row) for row in connection.execute(f"SELECT {LANE_COLUMNS} FROM lanes")}
+    """Give the lanes that were ever owned; a row with epoch 0 only counts the deaths of one that never was."""
+    rows = connection.execute(f"SELECT {LANE_COLUMNS} FROM lanes WHERE epoch > 0")
+    return {row[0]: lane_from_row(row) for row in rows}
+
+
+def untold(connection: apsw.Connection) -> list[Untold]:
+    rows = connection.execute(f"SELECT {UNTOLD_COLUMNS} FROM lanes WHERE untold_deaths > 0 ORDER BY destination")
+    return [untold_from_row(row) for row in rows]
 
 
 def totals(connection: apsw.Connection) -> Totals:
@@ -177,7 +198,7 @@ def moments(connection: apsw.Connection, sources: Collection[str]) -> Moments:
         found = [connection.execute(oldest, (destination, state)).fetchone() for state in _UNDER_WAY]
         if made := [row for row in found if row is not None]:
             waiting_since[destination] = from_ms(min(made)[1])
-    latest = "SELECT received_at FROM events WHERE source = ? ORDER BY id DESC LIMIT 1"
+    latest = f"SELECT received_at FROM events WHERE source = ? AND flags & {OWN} = 0 ORDER BY id DESC LIMIT 1"
     events = [(source, connection.execute(latest, (source,)).fetchone()) for source in sources]
     return Moments(waiting_since, {source: from_ms(row[0]) for source, row in events if row is not None})
 

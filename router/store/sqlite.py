@@ -38,6 +38,7 @@ from router.store.base import (
     RuleSetText,
     Stats,
     Transition,
+    Untold,
 )
 from router.store.commits import GroupCommit
 from router.store.connections import ReadConnection, WriteConnection
@@ -123,6 +124,9 @@ class _ReadingVerbs:
 
     async def moments(self, sources: Collection[str]) -> Moments:
         return await self._lists.read(queries.moments, tuple(sources))
+
+    async def untold(self) -> Sequence[Untold]:
+        return await self._lists.read(queries.untold)
 
     async def forgettable(self, expiry: Expiry, after: int, limit: int) -> Forgotten:
         return (await self._lists.read(expiring.expired, expiry, after, limit)).forgotten
@@ -247,7 +251,7 @@ class SqliteStore(_ReadingVerbs):
     # Ingress
 
     async def accept(self, event: Event, deliveries: Sequence[Delivery]) -> Accepted:
-        row = event_row(event, 0)
+        row = event_row(event)
         rows = [delivery_row(delivery) for delivery in deliveries]
 
         def operation(transaction: Transaction) -> Accepted:
@@ -280,9 +284,10 @@ class SqliteStore(_ReadingVerbs):
     async def record(self, transition: Transition) -> bool:
         operations.check(transition)
         message = message_bytes(transition.message)
+        fallback_row = None if transition.fallback is None else delivery_row(transition.fallback)
 
         def operation(transaction: Transaction) -> bool:
-            return operations.record(transaction, transition, message)
+            return operations.record(transaction, transition, message, fallback_row)
 
         recorded: bool = await self._commits.hand_in(operation, len(message or b""), outlasts=True)
         return recorded
@@ -327,12 +332,21 @@ class SqliteStore(_ReadingVerbs):
         return released
 
     async def accept_rejected(self, rejected_id: int, event: Event, deliveries: Sequence[Delivery]) -> Accepted | None:
-        row, rows = event_row(event, 0), [delivery_row(delivery) for delivery in deliveries]
+        row, rows = event_row(event), [delivery_row(delivery) for delivery in deliveries]
         accepted: Accepted | None = await self._commits.hand_in(
             partial(replaying.accept_rejected, rejected_id=rejected_id, event=event, event_row=row, delivery_rows=rows),
             len(event.body),
         )
         return accepted
+
+    async def alert(self, event: Event, delivery: Delivery, told: Untold | None = None) -> None:
+        rows = event_row(event), delivery_row(delivery)
+        await self._commits.hand_in(
+            partial(operations.alert, event_row=rows[0], delivery_row=rows[1], told=told), len(event.body)
+        )
+
+    async def forget_untold(self) -> None:
+        await self._commits.hand_in(operations.forget_untold)
 
     # Forgetting: what may go is looked up apart, so that the writer only removes it
 
