@@ -155,6 +155,10 @@ class App:
             redactor=redactor,
             stage=lambda: self.stage,
             trouble=self.ingress.trouble,
+            counts=self.ingress.counts,
+            arrivals=self.ingress.arrivals,
+            queue_limit=self.settings.queue_limit,
+            free_bytes=_free_bytes(self.settings.data),
         )
 
     def _make_replayer(self) -> Replayer:

@@ -167,6 +167,7 @@ class Listener(HTTPServerConnectionDelegate):
 
     def one_too_many(self, stream: IOStream) -> None:
         """Send a new connection away."""
+        self.ingress.counts.answered("", "too_many_connections")
         self.part(stream, _TOO_MANY_CONNECTIONS, None)
 
     def disconnected(self, server_conn: object) -> None:

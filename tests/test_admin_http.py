@@ -150,7 +150,7 @@ async def test_unknown_parameters_are_never_ignored(router: RunningRouter) -> No
 
 NOWHERE = [
     "/",
-    "/metrics",
+    "/metrics/",
     "/api/v1",
     "/api/v1/events/",
     "/api/v1/events/abc",

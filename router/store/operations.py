@@ -196,6 +196,7 @@ def record(transaction: Transaction, transition: Transition, message: bytes | No
     if attempt is not None:
         attempts += 1
         transaction.execute(INSERT_ATTEMPT, attempt_row(attempt, attempts))
+        transaction.counts.attempted(destination, attempt.outcome.value)
     transaction.execute(
         "UPDATE deliveries SET state = ?, due_at = coalesce(?, due_at), failures = max(failures, ?), attempts = ?,"
         " reason = ?, last_error = iif(?, ?, last_error), message = coalesce(?, message), epoch = NULL, updated_at = ?"

@@ -17,6 +17,7 @@ from router.store.base import (
     FollowUp,
     LaneState,
     ListedDelivery,
+    Moments,
     RuleSetText,
     Stats,
     Untold,
@@ -42,6 +43,8 @@ from router.store.rows import (
 )
 
 _DUE = "FROM deliveries WHERE destination = ? AND state IN ('pending', 'retrying')"
+
+_UNDER_WAY = ("pending", "retrying", "sending")
 
 _LISTED = (
     "SELECT " + ", ".join(f"d.{column.strip()}" for column in DELIVERY_COLUMNS.rsplit(",", 1)[0].split(","))
@@ -210,6 +213,19 @@ def totals(connection: apsw.Connection) -> Totals:
 
 def stats(connection: apsw.Connection) -> Stats:
     return totals(connection).stats(lanes(connection))
+
+
+def moments(connection: apsw.Connection, sources: Collection[str]) -> Moments:
+    """Look up moments; each is one step into an index: ids grow with time, and end every index."""
+    oldest = "SELECT id, created_at FROM deliveries WHERE destination = ? AND state = ? ORDER BY id LIMIT 1"
+    waiting_since = {}
+    for destination in totals(connection).destinations:
+        found = [connection.execute(oldest, (destination, state)).fetchone() for state in _UNDER_WAY]
+        if made := [row for row in found if row is not None]:
+            waiting_since[destination] = from_ms(min(made)[1])
+    latest = f"SELECT received_at FROM events WHERE source = ? AND flags & {OWN} = 0 ORDER BY id DESC LIMIT 1"
+    events = [(source, connection.execute(latest, (source,)).fetchone()) for source in sources]
+    return Moments(waiting_since, {source: from_ms(row[0]) for source, row in events if row is not None})
 
 
 def _page(

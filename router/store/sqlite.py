@@ -31,6 +31,7 @@ from router.store.base import (
     Forgotten,
     LaneState,
     ListedDelivery,
+    Moments,
     Objection,
     Replayable,
     ReplayFilter,
@@ -41,6 +42,7 @@ from router.store.base import (
 )
 from router.store.commits import GroupCommit
 from router.store.connections import ReadConnection, WriteConnection
+from router.store.figures import Figures
 from router.store.files import FileLock, make_folder, prepare
 from router.store.rows import delivery_row, event_row, message_bytes, rejection_row, ruleset_row
 from router.store.transaction import Operation, Transaction
@@ -119,6 +121,9 @@ class _ReadingVerbs:
 
     async def stats(self) -> Stats:
         return await self._lists.read(queries.stats)
+
+    async def moments(self, sources: Collection[str]) -> Moments:
+        return await self._lists.read(queries.moments, tuple(sources))
 
     async def untold(self) -> Sequence[Untold]:
         return await self._lists.read(queries.untold)
@@ -207,6 +212,10 @@ class SqliteStore(_ReadingVerbs):
     @property
     def waiting(self) -> int:
         return self._commits.totals.waiting
+
+    @property
+    def figures(self) -> Figures:
+        return self._commits.figures
 
     async def open(self) -> None:
         try:

@@ -239,6 +239,12 @@ class Histories(RuleBasedStateMachine):
         waiting = self.model.waiting()
         assert {name: one.pending for name, one in stats.destinations.items() if one.pending} == waiting
         assert {name: one.lane for name, one in stats.destinations.items() if one.lane} == self.model.lanes
+        standing = {key: count for key, count in self.model.standing().items() if not key[1].is_final}
+        by_state = {
+            (name, state): count for name, one in stats.destinations.items() for state, count in one.by_state.items()
+        }
+        assert by_state == standing
+        assert self.run(self.store.moments([])).waiting_since == self.model.waiting_since()
         assert self.store.waiting == sum(waiting.values())
         assert set(self.run(self.store.destinations_waiting())) == set(waiting)
 

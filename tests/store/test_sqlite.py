@@ -24,7 +24,7 @@ import pytest
 from router.errors import StoreRefused, StoreUnavailable
 from router.events import DeliveryState
 from router.store import expiry as expiring
-from router.store import schema
+from router.store import queries, schema
 from router.store.base import DeliveryFilter, Expiry, Forgotten
 from router.store.queries import single
 from router.store.sqlite import SqliteReader, SqliteStore
@@ -169,6 +169,83 @@ class TestFile:
             assert plan.startswith("SEARCH ")
             assert f" INDEX {index} (" in plan
         connection.close()
+
+
+class TestMetrics:
+    async def test_indexes_tell_since_when(self, opened: Open, path: Path, values: Values, clock: Clock) -> None:
+        """Whatever is read for `/metrics` walks an index, or a table that has a row for each destination."""
+        store = await opened()
+        await wait_for_docs(store, values, clock, 1)
+        plans = []
+        for sql, bindings in traced(path, read_for_metrics):
+            with apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY) as connection:
+                plans += [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", bindings)]
+        assert set(plans) == {
+            "SCAN counters",
+            "USE TEMP B-TREE FOR GROUP BY",
+            "SCAN lanes",
+            "SEARCH deliveries USING INDEX deliveries_by_destination (destination=? AND state=?)",
+            "SEARCH events USING INDEX events_by_source (source=?)",
+        }
+
+    async def test_a_backlog_costs_nothing(self, opened: Open, path: Path, values: Values, clock: Clock) -> None:
+        """With thousands of waiting deliveries, SQLite takes not one step more than with a few."""
+        store = await opened()
+        await wait_for_docs(store, values, clock, 5)
+        few = steps(path, read_for_metrics)
+        await wait_for_docs(store, values, clock, 3000)
+        assert steps(path, read_for_metrics) == few > 0
+
+
+async def wait_for_docs(store: SqliteStore, values: Values, clock: Clock, count: int) -> None:
+    """Let so many events come in, of which half have failed and wait for another attempt."""
+    lane = (await store.own(["docs"], clock.now()))["docs"]
+
+    async def one(number: int) -> None:
+        event = values.event(body=b"[%d]" % values.ids.next())
+        delivery = values.delivery(event)
+        await store.accept(event, [delivery])
+        if number % 2 == 0 and (claimed := await store.claim(delivery.id, lane.epoch, clock.now())):
+            await store.record(values.outcome(claimed, lane.epoch, DeliveryState.RETRYING))
+
+    await asyncio.gather(*map(one, range(count)))
+
+
+def read_for_metrics(connection: apsw.Connection) -> None:
+    queries.stats(connection)
+    moments = queries.moments(connection, ["spaces", "other"])
+    assert moments.waiting_since.keys() == {"docs"}
+    assert moments.last_event_at.keys() == {"spaces"}
+
+
+def traced(path: Path, read: Callable[[apsw.Connection], None]) -> list[tuple[str, Any]]:
+    """Read, and say which statements that took."""
+    statements: list[tuple[str, Any]] = []
+
+    def trace(_: object, sql: str, bindings: Any) -> bool:
+        statements.append((sql, bindings))
+        return True
+
+    with apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY) as connection:
+        connection.exec_trace = trace
+        read(connection)
+        connection.exec_trace = None
+    return statements
+
+
+def steps(path: Path, read: Callable[[apsw.Connection], None]) -> int:
+    """Read, and say how many steps of its virtual machine SQLite took."""
+    taken = 0
+
+    def step() -> bool:
+        nonlocal taken
+        taken += 1
+        return False
+
+    with apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY) as connection:
+        connection.set_progress_handler(step, 1)
+        read(connection)
+    return taken
 
 
 class TestRefused:
