@@ -341,6 +341,12 @@ class Ingress:
         self._refusals.note("event.too_slow", source.name, {"peer": peer})
         return _error(408, "too_slow", "the body did not arrive in time")
 
+    def malformed(self, reason: str, peer: str = "") -> Answer:
+        """Answer bytes that are no request; most often a proxy wrote them, or somebody who looks for open ports."""
+        self.counts.other += 1
+        self._refusals.note("request.malformed", "", {"reason": reason, "peer": peer})
+        return _error(400, "malformed", f"this is not a request that can be read: {reason}")
+
     def _unavailable(self, code: str, sentence: str, source: str, peer: str) -> Answer:
         self.counts.unavailable += 1
         self._refusals.note("request.unavailable", source, {"reason": sentence, "peer": peer})
