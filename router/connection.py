@@ -176,7 +176,8 @@ class Connection:
 
     async def _body(self, head: Head, admission: Admission) -> bytes:
         piece = self._piece(admission)
-        if self._reader.ended:
+        is_whole = self._reader.ended
+        if is_whole:
             return piece
         if head.expects_continue and not piece:
             self._stream.write(CONTINUE)

@@ -21,7 +21,7 @@ from router.errors import SignatureMismatch, StoreUnavailable, UnreadableBody
 from router.events import DESTINATION_REMOVED, Delivery, DeliveryState, Event, Rejection
 from router.ids import IdSource
 from router.intake import Counts, Disk, Intake, Limits, Refusals, Turns, shown
-from router.messages.context import build_namespace
+from router.messages.context import LazyNamespace
 from router.payload import JSON
 from router.rules.ruleset import Route
 from router.signature import is_well_formed, verify
@@ -242,7 +242,7 @@ class Ingress:
         deliveries: list[Delivery] = []
         handing_over: Callable[[], None] | None = None
         try:
-            namespace = partial(build_namespace, event, received.source.kind, received.source.site)
+            namespace = partial(LazyNamespace, event, received.source.kind, received.source.site)
             judgement = configuration.rules.judge(event.name, event.source, namespace)
             facts["rules"] = list(judgement.matched)
             for route in judgement.routes:
