@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Protocol, cast
 
@@ -80,6 +81,7 @@ class Connection:
         self._host = host
         self._stream = stream
         self._peer = peer
+        self._send = stream.send if isinstance(stream, PatientStream) else stream.write
         self._reader = RequestReader(most_head_bytes)
         self._held = 0
         self._late: Admission | None = None
@@ -153,8 +155,8 @@ class Connection:
         return keeps
 
     async def _write(self, data: bytes) -> None:
-        written = self._stream.write(data)
-        if not written.done():
+        written = self._send(data)
+        if written is not None and not written.done():
             self._host.heads.watch(self)  # who does not read its answers has no more time than who does not ask
             await written
             self._host.heads.forget(self)
@@ -225,3 +227,15 @@ class PatientStream(IOStream):
             self.io_loop.update_handler(self.fileno(), IOLoop.WRITE if self.writing() else IOLoop.ERROR)
             return None
         return count
+
+    def send(self, data: bytes) -> asyncio.Future[None] | None:
+        """
+        Do as `write`, without its future where the socket takes all of the data at once.
+
+        Raises:
+            StreamClosedError: There is nobody to write to.
+        """
+        if not self.closed() and not self.writing():
+            with contextlib.suppress(OSError):  # `write` comes upon it again, and knows what to do
+                data = data[self.socket.send(data) :]
+        return self.write(data) if data or self.closed() else None

@@ -238,16 +238,10 @@ class Ingress:
         self, event: Event, facts: dict[str, Any], received: _Received, configuration: Configuration
     ) -> Answer:
         """Judge an event and store it with its deliveries, in one commit; then hand them to the lanes."""
-        turn = self._turns.take()
-        deliveries: list[Delivery] = []
+        deliveries = self._judge(event, facts, received.source, configuration)
+        turn = self._turns.take() if deliveries else None
         handing_over: Callable[[], None] | None = None
         try:
-            namespace = partial(LazyNamespace, event, received.source.kind, received.source.site)
-            judgement = configuration.rules.judge(event.name, event.source, namespace)
-            facts["rules"] = list(judgement.matched)
-            for route in judgement.routes:
-                # One by one: what the first ones reserved is given back should the next one fail.
-                deliveries.append(self._delivery(event, route, configuration))  # noqa: PERF401
             accepted = await self._store.accept(event, deliveries)
             if accepted.repeat:
                 self._log_repeat(event, accepted.event_id, received.peer)
@@ -259,10 +253,32 @@ class Ingress:
             self._log_accepted(event, stored, received.peer)
             return Answer(200, {"status": "stored", "event": str(event.id)})
         finally:
-            if handing_over is None:
-                for delivery in deliveries:
-                    self._lanes.release(delivery)
-            self._turns.finish(turn, handing_over)
+            if turn is not None:
+                if handing_over is None:
+                    self._release(deliveries)
+                self._turns.finish(turn, handing_over)
+
+    def _judge(
+        self, event: Event, facts: dict[str, Any], source: Source, configuration: Configuration
+    ) -> Sequence[Delivery]:
+        """Find the rules that match, and make a delivery for each place that they send the event to."""
+        judgement = configuration.rules.judge(
+            event.name, event.source, partial(LazyNamespace, event, source.kind, source.site)
+        )
+        facts["rules"] = list(judgement.matched)
+        deliveries: list[Delivery] = []
+        try:
+            for route in judgement.routes:
+                # One by one: what the first ones reserved is given back should the next one fail.
+                deliveries.append(self._delivery(event, route, configuration))  # noqa: PERF401
+        except BaseException:
+            self._release(deliveries)
+            raise
+        return deliveries
+
+    def _release(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            self._lanes.release(delivery)
 
     def _delivery(self, event: Event, route: Route, configuration: Configuration) -> Delivery:
         """Make one delivery, `sending` where its lane has a free slot."""

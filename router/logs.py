@@ -37,7 +37,7 @@ _OF_OTHERS = frozenset({"message", "asctime"})
 """Attributes that formatters of other handlers leave on a record."""
 
 _PLAIN = re.compile(r"[^\s\"'=]+")
-_ALL_PLAIN = re.compile(r"(?:[^\s\"'=]++\n)*+")
+_ALL_PLAIN = re.compile(r"(?: [^\s\"'=]++=[^\s\"'=]++)*+")
 
 # Line separators beside the control characters: a value must not be able to begin a line of its own.
 _BREAKS = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)} | {
@@ -95,29 +95,32 @@ class TextFormatter(_Formatter):
     """`time LEVEL action key=value …`; a value with white space or quotes in it is quoted."""
 
     def format(self, record: logging.LogRecord) -> str:
-        facts = facts_of(record)
-        words = [value if value.__class__ is str else _plain_word(value) for value in facts.values()]
-        # Most lines hold nothing that needs care, and one look at all of their values together shows it.
-        if not self._are_harmless(words):
+        pairs = [
+            f" {key}={value if value.__class__ is str else _plain_word(value)}"
+            for key, value in islice(vars(record).items(), _COMMON, None)
+            if value is not None and key not in _OF_OTHERS
+        ]
+        said = "".join(pairs)
+        if not self._is_harmless(said, len(pairs)):
             # A secret with a quote in it is written differently once it is quoted, so values are redacted before that.
-            words = [_word(_redacted(_bounded(value), self._redactor)) for value in facts.values()]
-        said = [f"{key}={word}" for key, word in zip(facts, words, strict=True)]
-        action = self._redactor.redact(record.getMessage())
-        line = " ".join([self._time(record), f"{record.levelname:<7}", action, *said])
+            facts = facts_of(record).items()
+            said = "".join([f" {key}={_word(_redacted(_bounded(value), self._redactor))}" for key, value in facts])
+        line = f"{self._time(record)} {record.levelname:<7} {self._redactor.redact(record.getMessage())}{said}"
         if not line.isprintable():
             line = line.translate(_BREAKS)
         if trouble := self._trouble(record):
             line += "\n" + trouble.rstrip()
         return line
 
-    def _are_harmless(self, words: list[str]) -> bool:
-        """Whether these can stand in a line as they are."""
-        together = "\n".join([*words, ""])
+    def _is_harmless(self, said: str, count: int) -> bool:
+        """
+        Whether so many pairs can stand in a line as they are. Most can, and one look at all of them together shows it.
+        """
         return (
-            len(together) <= LONGEST_VALUE
-            and _ALL_PLAIN.fullmatch(together) is not None
-            and together.count("\n") == len(words)
-            and self._redactor.redact(together) == together
+            len(said) <= LONGEST_VALUE
+            and _ALL_PLAIN.fullmatch(said) is not None
+            and said.count(" ") == count
+            and self._redactor.redact(said) == said
         )
 
 
