@@ -8,10 +8,10 @@ no reattempt can cure, more than 400 for everything that may still be cured.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,12 +20,13 @@ from router.config.model import Configuration, Source
 from router.errors import SignatureMismatch, StoreUnavailable, UnreadableBody
 from router.events import DESTINATION_REMOVED, Delivery, DeliveryState, Event, Rejection
 from router.ids import IdSource
+from router.incoming import BadEventName, make_event
 from router.intake import Counts, Disk, Intake, Limits, Refusals, Turns, shown
 from router.messages.context import LazyNamespace
 from router.payload import JSON
 from router.rules.ruleset import Route
 from router.signature import is_well_formed, verify
-from router.sources import hops, is_event_name, kept_headers, upstream_id
+from router.sources import hops, is_event_name, kept_headers
 from router.store.base import Accepted, Store
 
 __all__ = ["RETRY_AFTER", "Admission", "Answer", "Counts", "Ingress", "Lanes", "Limits"]
@@ -85,6 +86,8 @@ class Ingress:
 
     Attributes:
         intake: Where the bytes of bodies are reported while they arrive.
+        arrivals: When the latest event of each source came, since the start; repeats count.
+        on_refused: Told the source of each request with a wrong signature.
     """
 
     def __init__(
@@ -110,6 +113,8 @@ class Ingress:
         self._stopping = False
         self.intake = Intake(limits.unfinished_bytes)
         self.counts = Counts()
+        self.arrivals: dict[str, datetime] = {}
+        self.on_refused: Callable[[str], None] | None = None
 
     def stop(self) -> None:
         """Take nothing new from now on: what comes is answered 503."""
@@ -200,39 +205,19 @@ class Ingress:
         configuration = self._configuration()
         facts: dict[str, Any] = {}
         try:
-            event = self._read(received, configuration.hash, facts)
-        except (UnreadableBody, _BadEventName) as error:
+            event = make_event(
+                source.name,
+                source.kind,
+                received.headers,
+                received.body,
+                event_id=self._ids.next(),
+                received_at=self._clock.now(),
+                ruleset=configuration.hash,
+                facts=facts,
+            )
+        except (UnreadableBody, BadEventName) as error:
             return await self._reject(received, error)
         return await self._store_judged(event, facts, received, configuration)
-
-    def _read(self, received: _Received, ruleset: str, facts: Mapping[str, Any]) -> Event:
-        """
-        Make the event of a verified request.
-
-        Args:
-            facts: Still empty: judging the event fills them.
-
-        Raises:
-            _BadEventName, UnreadableBody: No reattempt can cure it.
-        """
-        kind, headers = received.source.kind, received.headers
-        name = (headers.get(kind.event_header) or "").strip(" \t")
-        if not is_event_name(name):
-            raise _BadEventName(kind.event_header, name)
-        event = Event(
-            id=self._ids.next(),
-            source=received.source.name,
-            name=name,
-            upstream_id=upstream_id(kind, headers),
-            body=received.body,
-            body_hash=hashlib.sha256(received.body).digest(),
-            headers=kept_headers(kind, headers),
-            received_at=self._clock.now(),
-            ruleset=ruleset,
-            facts=facts,
-        )
-        event.payload  # noqa: B018 - parsed now, so that an unreadable body is refused
-        return event
 
     async def _store_judged(
         self, event: Event, facts: dict[str, Any], received: _Received, configuration: Configuration
@@ -312,7 +297,7 @@ class Ingress:
 
     # Refusals
 
-    async def _reject(self, received: _Received, error: UnreadableBody | _BadEventName) -> Answer:
+    async def _reject(self, received: _Received, error: UnreadableBody | BadEventName) -> Answer:
         """Keep what no reattempt can cure, and answer 400."""
         rejection = Rejection(
             id=self._ids.next(),
@@ -326,7 +311,7 @@ class Ingress:
         self.counts.rejected += 1
         facts = {"rejected_id": str(rejection.id), "source": rejection.source, "reason": shown(rejection.reason)}
         log.warning("event.rejected", extra=facts | {"size": len(received.body), "peer": received.peer})
-        code = "bad_event_name" if isinstance(error, _BadEventName) else "unreadable_body"
+        code = "bad_event_name" if isinstance(error, BadEventName) else "unreadable_body"
         return _error(400, code, rejection.reason)
 
     def _unauthorized(self, source: Source, headers: Mapping[str, str], peer: str) -> Answer:
@@ -338,6 +323,9 @@ class Ingress:
             "peer": peer,
         }
         self._refusals.note("event.unauthorized", source.name, facts)
+        # Who names no event is not Spaces with an old token, but somebody who looks what is here.
+        if self.on_refused is not None and is_event_name((headers.get(source.kind.event_header) or "").strip(" \t")):
+            self.on_refused(source.name)
         # Not a word about which part was wrong: it would help only those who try signatures.
         return _error(401, "invalid_signature", "the signature is missing or does not fit the body")
 
@@ -372,6 +360,7 @@ class Ingress:
 
     def _log_accepted(self, event: Event, deliveries: Sequence[Delivery], peer: str) -> None:
         self.counts.accepted += 1
+        self.arrivals[event.source] = event.received_at
         facts = _facts(event, peer) | {"rules": event.facts["rules"], "deliveries": len(deliveries)}
         if event.repeated_body:
             self.counts.repeated_bodies += 1
@@ -385,6 +374,7 @@ class Ingress:
 
     def _log_repeat(self, event: Event, stored_id: int, peer: str) -> None:
         self.counts.repeats += 1
+        self.arrivals[event.source] = event.received_at
         log.info("event.repeated", extra=_facts(event, peer) | {"event_id": str(stored_id)})
 
 
@@ -396,15 +386,6 @@ class _Received:
     headers: Mapping[str, str]
     body: bytes
     peer: str
-
-
-class _BadEventName(Exception):
-    """The header that names the event is missing or names none."""
-
-    def __init__(self, header: str, name: str) -> None:
-        expected = "expected dotted words such as page.updated, of 200 characters at most"
-        found = f"the header {header} is {shown(name)!r}" if name else f"the header {header} is missing"
-        super().__init__(f"{found}; {expected}")
 
 
 def _error(status: int, code: str, sentence: str, headers: Mapping[str, str] | None = None) -> Answer:

@@ -151,18 +151,27 @@ class Rig:
 
     Args:
         destinations: By name; every event goes to each.
+        store: A kind that a test watches.
     """
 
     def __init__(
-        self, folder: Path, destinations: Mapping[str, Settings], *, clock: Clock | None = None, dry_run: bool = False
+        self,
+        folder: Path,
+        destinations: Mapping[str, Settings],
+        *,
+        clock: Clock | None = None,
+        dry_run: bool = False,
+        store: type[Store] = Store,
     ) -> None:
         self.clock = clock or Clock()
         self.disk = FailingDisk()
-        self.store = Store(folder / "router.db", self.clock, vfs=self.disk.name)
+        self.store = store(folder / "router.db", self.clock, vfs=self.disk.name)
         self._http = make_http_client()
         self._versions: dict[str, Configuration] = {}
         self.configuration = self.version(destinations)
+        ids = IdSource(self.clock)
         self.lanes = Lanes(
+            ids=ids,
             store=self.store,
             attempts=Attempts(
                 ruleset=self._ruleset,
@@ -178,7 +187,7 @@ class Rig:
             configuration=lambda: self.configuration,
             store=self.store,
             lanes=self.lanes,
-            ids=IdSource(self.clock),
+            ids=ids,
             clock=self.clock,
         )
 

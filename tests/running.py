@@ -15,6 +15,7 @@ from router.config.settings import Address, Settings
 from router.samples import sample
 from router.secret import Redactor
 from router.signature import sign
+from router.store.sqlite import SqliteStore
 from tests.fakes import Clock
 
 TOKEN = "a-token-for-the-tests"
@@ -33,9 +34,19 @@ class RunningRouter:
     Args:
         folder: Where the rule file and the store are; a second router on it finds what the first one left.
         rules: The rule file without `sources`.
+        vfs: Of a disk that fails on demand.
     """
 
-    def __init__(self, folder: Path, rules: str | None = None, *, clock: Clock | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        rules: str | None = None,
+        *,
+        clock: Clock | None = None,
+        vfs: str | None = None,
+        **settings: Any,
+    ) -> None:
+        self._vfs = vfs
         self.path = folder / "rules.yaml"
         if rules is not None:
             self.write(rules)
@@ -51,7 +62,10 @@ class RunningRouter:
     async def __aenter__(self) -> Self:
         self.redactor = Redactor()
         configuration = load(self.path, self.environ)
-        self.app = App(self._settings, configuration, self.environ, redactor=self.redactor, clock=self.clock)
+        store = SqliteStore(self._settings.database, clock=self.clock, vfs=self._vfs)
+        self.app = App(
+            self._settings, configuration, self.environ, redactor=self.redactor, clock=self.clock, store=store
+        )
         await self.app.start()
         return self
 
@@ -73,6 +87,8 @@ class RunningRouter:
 
     async def settle(self) -> None:
         """Wait until nothing is under way: what remains waits for the clock."""
+        await self.app.lanes.quiet()
+        await self.app.alerts.quiet()
         await self.app.lanes.quiet()
 
     async def advance(self, **duration: float) -> None:

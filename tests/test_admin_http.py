@@ -20,7 +20,14 @@ from tests.running import TOKEN, RunningRouter
 from tests.sinks import Sink, answer, refused_port
 
 GET_PATHS = ["/-/healthy", "/-/ready", "/api/v1/events", "/api/v1/deliveries", "/api/v1/stats", "/api/v1/rejected"]
-POST_PATHS = ["/-/reload", "/api/v1/deliveries/1/replay"]
+POST_PATHS = [
+    "/-/reload",
+    "/api/v1/events/1/replay",
+    "/api/v1/deliveries/1/replay",
+    "/api/v1/deliveries/1/release",
+    "/api/v1/replay",
+    "/api/v1/rejected/1/replay",
+]
 
 
 @pytest.fixture
@@ -146,7 +153,7 @@ NOWHERE = [
     "/api/v1",
     "/api/v1/events/",
     "/api/v1/events/abc",
-    "/api/v1/events/1/replay",
+    "/api/v1/events/1/replays",
     "/api/v1/preview",
     "/api/v1/deliveries/-1",
     "/api/v2/events",

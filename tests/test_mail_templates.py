@@ -148,7 +148,7 @@ def test_problems_of_both_parts_are_found() -> None:
     assert found == ["email/page.j2", "text/page.j2"]
     (problem,) = renderer.problems(MessageSpec(template="pages"), EMAIL)
     assert problem.sentence.startswith(
-        "no template is named 'pages' in email/ or beside it; there are: access, comment"
+        "no template is named 'pages' in email/ or beside it; there are: access, alert, comment"
     )
     assert problem.sentence.endswith("(did you mean 'page'?)")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from router.clock import Clock
 from router.config.reload import Reloader, RuleSets
 from router.delivery.lanes import Lanes
-from router.ids import IdSource
+from router.delivery.replayer import Replayer
 from router.secret import Redactor
 from router.store.base import Store
 
@@ -25,7 +25,7 @@ class Parts:
     rulesets: RuleSets
     reloader: Reloader
     lanes: Lanes
-    ids: IdSource
+    replayer: Replayer
     clock: Clock
     redactor: Redactor
     stage: Callable[[], str]

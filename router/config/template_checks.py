@@ -14,6 +14,7 @@ from router.config.places import locate
 from router.config.problems import listed, named
 from router.config.reading import Reading
 from router.config.rule_section import ReadRule
+from router.config.trouble_section import fallback_of
 from router.destinations.address import WebAddress
 from router.destinations.base import Destination
 from router.events import Markup
@@ -44,6 +45,8 @@ class TemplateChecks:
     def rule(self, rule: ReadRule, types: Types) -> None:
         """Check the templates of a rule for each type of destination that it reaches."""
         names = destinations_of(rule.to) if rule.to is not None else ()
+        # What falls back is written anew for the other type.
+        names = (*names, *(other for name in names if (other := fallback_of(name, types)) is not None))
         for style in dict.fromkeys(_styles(names, types)) or (_ANY_STYLE,):
             self._note_all(self._renderer.problems(rule.spec, style), rule.node)
         self._somebody_takes(rule, [kind for name in names if (kind := types.by_name.get(name)) is not None])

@@ -139,7 +139,12 @@ class Attempts:
             RenderFailure: A template failed.
         """
         spec = own_spec(judged.specs.get(delivery.rule) or MessageSpec(), destination)
-        return judged.renderer.render(spec, style_of(destination), namespace_of(delivery, event, destination, judged))
+        style, namespace = style_of(destination), namespace_of(delivery, event, destination, judged)
+        message = judged.renderer.render(spec, style, namespace)
+        if message.is_empty and event.is_own:
+            # The destination has words of its own, made for events of Spaces: an alert must not be lost to them.
+            return judged.renderer.render(MessageSpec(), style, namespace)
+        return message
 
     def _outgoing(self, delivery: Delivery, destination: Destination, tried: _Tried) -> Outgoing:
         event, judged, message = tried.event, tried.judged, tried.message

@@ -97,6 +97,7 @@ class Destination(Model):
         retry: Waiting times after a failed attempt.
         fail_fast: Statuses after which no further attempt is made.
         enabled: A destination switched off takes nothing; what waits for it becomes a dead letter.
+        fallback: Name of the destination that gets, instead, what this one did not take in all attempts.
 
     Class attributes:
         markup: How values are escaped in its messages.
@@ -121,6 +122,7 @@ class Destination(Model):
     retry: Annotated[Schedule, Field(max_length=20)] = TEAMWORK_SCHEDULE
     fail_fast: Annotated[Statuses, AfterValidator(_failing)] = ()
     enabled: bool = True
+    fallback: str | None = None
 
     def __init_subclass__(cls, type: str = "", **kwargs: Any) -> None:  # noqa: A002 - the YAML key is called so
         super().__init_subclass__(**kwargs)

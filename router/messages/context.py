@@ -135,10 +135,16 @@ def _about(event: Event, resource: str, action: str) -> dict[str, JSON]:
         "name": event.name,
         "resource": resource,
         "action": action,
-        "title": event_title(event.name),
+        "title": _own_title(event) or event_title(event.name),
         "source": event.source,
         "received_at": event.received_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
     }
+
+
+def _own_title(event: Event) -> str:
+    """An alert's title says what the trouble is."""
+    model = event.payload.get("alert") if event.is_own and isinstance(event.payload, dict) else None
+    return _text(model.get("title")) if isinstance(model, dict) else ""
 
 
 def _shown_model(resource: str, found: JSON, model: Mapping[str, JSON], payload: JSON) -> JSON:

@@ -28,7 +28,9 @@ from router.sources import KINDS
 Path = tuple[str | int, ...]
 Namespace = Mapping[str, JSON]
 
-FIRST_WORDS = frozenset(FIXED_WORDS) | {"rule", "destination"} | frozenset().union(*(k.models for k in KINDS.values()))
+FIRST_WORDS = (
+    frozenset(FIXED_WORDS) | {"rule", "destination", "alert"} | frozenset().union(*(k.models for k in KINDS.values()))
+)
 """Names that a template may begin with, whatever the source; what an event does not have prints as nothing."""
 
 TEXT_FOLDER = "text"
