@@ -213,7 +213,7 @@ class _Transport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self._session is None:
             self._session = self._open()
-        content = await request.aread()
+        content = request.read() if isinstance(request.stream, httpx.ByteStream) else await request.aread()
         limits = request.extensions.get("timeout", {})
         headers = [(name.decode("ascii"), _header_text(value)) for name, value in request.headers.raw]
         names = {name.lower() for name, _ in headers}

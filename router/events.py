@@ -77,6 +77,7 @@ class Event:
         ruleset: Hash of the rule set that judged it.
         facts: What judging it found out beside the body; `rules` names those that matched.
         repeated_body: The same body came from this source before, under another upstream id.
+        derived: What others have worked out from it, kept along with it as `payload` is.
     """
 
     id: int
@@ -90,6 +91,7 @@ class Event:
     ruleset: str
     facts: Mapping[str, Any] = field(default_factory=dict)
     repeated_body: bool = False
+    derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def payload(self) -> JSON:

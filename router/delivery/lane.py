@@ -238,12 +238,11 @@ class Lane:
         transition = await around.attempts.make(delivery, around.recent.get, destination)
         if transition.paused_until is not None:
             self._rest(delivery, transition)
-        recorded = asyncio.ensure_future(around.store.record(transition))
         # The slot is free as soon as the outcome stands in the store's queue: the claim of the next
         # delivery stands behind it there, so at no moment are more deliveries `sending` than slots.
-        # `ensure_future` queues the record at the next step of the loop; the slot opens at the one after.
+        # `record` queues it before it waits for anything; the slot opens at the next step of the loop.
         asyncio.get_running_loop().call_soon(self._vacate, delivery.id)
-        await recorded
+        await around.store.record(transition)
         if transition.state is DeliveryState.RETRYING and transition.due_at is not None:
             around.due_later(delivery.destination, transition.due_at)
 

@@ -50,8 +50,17 @@ def build_namespace(event: Event, kind: SourceKind, site: str | None) -> dict[st
     Returns:
         `event`, `payload`, `actor`, `page`, `space`, `link`, and the model under the name of its resource. What is not
         known is None. `page` and `space` are also there where the model only refers to them, then with little more
-        than an `id`. The payload's own objects are shared, not copied: nobody may change them.
+        than an `id`. Built once for each event, for judging it and for all its messages, and the payload's own objects
+        stand in it: nobody may change anything of it.
     """
+    key = (build_namespace, kind.name, site)
+    namespace: dict[str, JSON] | None = event.derived.get(key)
+    if namespace is None:
+        namespace = event.derived[key] = _namespace(event, kind, site)
+    return namespace
+
+
+def _namespace(event: Event, kind: SourceKind, site: str | None) -> dict[str, JSON]:
     payload = event.payload
     resource, action = resource_and_action(event.name)
     found = kind.unwrap(event.name, payload)
