@@ -130,11 +130,18 @@ class _Client(httpx.AsyncClient):
     def cookies(self) -> httpx.Cookies:
         return _NO_COOKIES
 
-    def build_request(self, method: str, url: httpx.URL | str, **given: Any) -> httpx.Request:
-        content, headers = given.pop("content", None), given.pop("headers", None)
-        timeout = given.pop("timeout", httpx.USE_CLIENT_DEFAULT)
+    def build_request(
+        self,
+        method: str,
+        url: httpx.URL | str,
+        *,
+        content: Any = None,
+        headers: Any = None,
+        timeout: Any = httpx.USE_CLIENT_DEFAULT,
+        **given: Any,
+    ) -> httpx.Request:
         is_usual = isinstance(url, str) and isinstance(headers, list) and timeout is httpx.USE_CLIENT_DEFAULT
-        if not is_usual or any(value is not None for value in given.values()):
+        if not is_usual or (given and any(value is not None for value in given.values())):
             return super().build_request(method, url, content=content, headers=headers, timeout=timeout, **given)
         own = {name.lower() for name, _ in headers}
         return httpx.Request(
@@ -146,7 +153,8 @@ class _Client(httpx.AsyncClient):
         )
 
     async def send(self, request: httpx.Request, **asked_for: Any) -> httpx.Response:
-        if self.is_closed or any(value is not httpx.USE_CLIENT_DEFAULT for value in asked_for.values()):
+        is_usual = not asked_for or all(value is httpx.USE_CLIENT_DEFAULT for value in asked_for.values())
+        if self.is_closed or not is_usual:
             return await super().send(request, **asked_for)
         response = await self._direct.handle_async_request(request)
         response.request = request
