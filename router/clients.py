@@ -110,8 +110,8 @@ class _Client(httpx.AsyncClient):
     """
     httpx's client, with a short way for what we send nearly always: bytes to a URL.
 
-    Its own way through base URLs, parameters, cookies, credentials and redirects, of which there are none, costs as much
-    as aiohttp does for the whole exchange. Whoever asks for any of these still gets there.
+    Its own way through base URLs, parameters, cookies, credentials and redirects, of which there are none, costs as
+    much as aiohttp does for the whole exchange. Whoever asks for any of these still gets there.
     """
 
     def __init__(self, transport: _Transport, headers: Mapping[str, str]) -> None:
@@ -256,9 +256,7 @@ class _Answer(httpx.Response):
     """An answer that is here as a whole, and as it is: httpx need not take it through its decoders."""
 
     def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes, reason: bytes) -> None:
-        super().__init__(
-            status, headers=headers, stream=httpx.ByteStream(body), extensions={"reason_phrase": reason}
-        )
+        super().__init__(status, headers=headers, stream=httpx.ByteStream(body), extensions={"reason_phrase": reason})
         self._body = body
 
     @property

@@ -14,14 +14,14 @@ from typing import Any, Protocol
 from router.clock import Clock, Timer
 from router.delivery.attempt import Attempts
 from router.delivery.pace import Pace
-from router.delivery.queue import STORE_PAUSE, Queue, Waiting
+from router.delivery.queue import STORE_PAUSE, Queue
 from router.delivery.recent import RecentEvents
 from router.delivery.suspects import Suspects
 from router.destinations.base import Destination
 from router.errors import StoreUnavailable
 from router.events import Delivery, DeliveryState
 from router.fields import Rate
-from router.store.base import Store, Transition
+from router.store.base import Store, Transition, Waiting
 
 log = logging.getLogger("router.delivery")
 
