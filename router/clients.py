@@ -22,7 +22,8 @@ import io
 import logging
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,13 @@ CONNECT_SECONDS = 10.0
 
 _LARGE_BODY = 1 << 20  # aiohttp warns about larger ones in one piece: writing them would hold the event loop
 
-_AUTOMATIC_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+_AUTOMATIC_HEADERS = frozenset({"user-agent", "accept", "accept-encoding", "content-type"})
+"""What aiohttp would add to a request that lacks it."""
+
+_REPEATED_BY_AIOHTTP = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+
+_MOST_ADDRESSES = 1024
+"""So many URLs are kept parsed; where a template stands in a URL, events make the next ones."""
 
 # httpx would act on these: decompress what the sender may have made a bomb, keep cookies.
 _DROPPED_HEADERS = frozenset({b"content-encoding", b"set-cookie", b"transfer-encoding"})
@@ -70,11 +77,8 @@ def make_http_client(
     for name in ("httpx", "httpcore", "aiohttp"):  # httpx logs each URL, and thereby secrets, at INFO
         logging.getLogger(name).setLevel(logging.WARNING)
     return _Client(
-        transport=_Transport(proxy, tls, look_up),
-        timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
-        headers={"User-Agent": f"spaces-router/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"},
-        follow_redirects=False,
-        trust_env=False,
+        _Transport(proxy, tls, look_up),
+        {"User-Agent": f"spaces-router/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"},
     )
 
 
@@ -97,13 +101,64 @@ class _NoCookies(httpx.Cookies):
         pass
 
 
+_NO_COOKIES = _NoCookies(CookieJar())
+
+_parsed = lru_cache(_MOST_ADDRESSES)(httpx.URL)
+
+
 class _Client(httpx.AsyncClient):
+    """
+    httpx's client, with a short way for what we send nearly always: bytes to a URL.
+
+    Its own way through base URLs, parameters, cookies, credentials and redirects, of which there are none, costs as
+    much as aiohttp does for the whole exchange. Whoever asks for any of these still gets there.
+    """
+
+    def __init__(self, transport: _Transport, headers: Mapping[str, str]) -> None:
+        super().__init__(
+            transport=transport,
+            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+            headers=headers,
+            follow_redirects=False,
+            trust_env=False,
+        )
+        self._direct = transport
+        self._usual_headers = [(name.lower(), (name, value)) for name, value in self.headers.raw]
+        self._usual_limits = self.timeout.as_dict()
+
     @property  # type: ignore[misc]  # theirs can be set
     def cookies(self) -> httpx.Cookies:
         return _NO_COOKIES
 
+    def build_request(
+        self,
+        method: str,
+        url: httpx.URL | str,
+        *,
+        content: Any = None,
+        headers: Any = None,
+        timeout: Any = httpx.USE_CLIENT_DEFAULT,
+        **given: Any,
+    ) -> httpx.Request:
+        is_usual = isinstance(url, str) and isinstance(headers, list) and timeout is httpx.USE_CLIENT_DEFAULT
+        if not is_usual or (given and any(value is not None for value in given.values())):
+            return super().build_request(method, url, content=content, headers=headers, timeout=timeout, **given)
+        own = {name.lower() for name, _ in headers}
+        return httpx.Request(
+            method,
+            _parsed(url),
+            headers=[pair for name, pair in self._usual_headers if name not in own] + headers,
+            stream=httpx.ByteStream(content or b""),  # with `content`, it would look for headers that aiohttp writes
+            extensions={"timeout": self._usual_limits},
+        )
 
-_NO_COOKIES = _NoCookies(CookieJar())
+    async def send(self, request: httpx.Request, **asked_for: Any) -> httpx.Response:
+        is_usual = not asked_for or all(value is httpx.USE_CLIENT_DEFAULT for value in asked_for.values())
+        if self.is_closed or not is_usual:
+            return await super().send(request, **asked_for)
+        response = await self._direct.handle_async_request(request)
+        response.request = request
+        return response
 
 
 class _Unanswered(Exception):
@@ -122,6 +177,16 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         broken = error
     raise _Unanswered(broken)
+
+
+@lru_cache(_MOST_ADDRESSES)
+def _address(url: str) -> URL:
+    return URL(url, encoded=True)
+
+
+@lru_cache(16)
+def _timeout(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(None, connect=connect, sock_read=read)
 
 
 class _Transport(httpx.AsyncBaseTransport):
@@ -144,10 +209,8 @@ class _Transport(httpx.AsyncBaseTransport):
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            skip_auto_headers=_AUTOMATIC_HEADERS,
             trust_env=False,
             proxy=self._proxy,
-            middlewares=(_once,),
         )
 
     def _trusted(self) -> ssl.SSLContext:
@@ -158,18 +221,22 @@ class _Transport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self._session is None:
             self._session = self._open()
-        content = await request.aread()
+        content = request.read() if isinstance(request.stream, httpx.ByteStream) else await request.aread()
         limits = request.extensions.get("timeout", {})
+        headers = [(name.decode("ascii"), _header_text(value)) for name, value in request.headers.raw]
+        names = {name.lower() for name, _ in headers}
         await _notice_closed_connections()
         try:
             answer = await self._session.request(
                 request.method,
-                URL(str(request.url), encoded=True),
-                headers=[(name.decode("ascii"), _header_text(value)) for name, value in request.headers.raw],
+                _address(str(request.url)),
+                headers=headers,
+                skip_auto_headers=_AUTOMATIC_HEADERS - names or None,
                 data=(io.BytesIO(content) if len(content) > _LARGE_BODY else content) or None,
                 ssl=self._trusted() if request.url.scheme == "https" else True,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(None, connect=limits.get("connect"), sock_read=limits.get("read")),
+                timeout=_timeout(limits.get("connect"), limits.get("read")),
+                middlewares=(_once,) if request.method in _REPEATED_BY_AIOHTTP else (),
             )
             return _response(answer, await _read(answer))
         except _Unanswered as error:
@@ -183,6 +250,24 @@ class _Transport(httpx.AsyncBaseTransport):
         if self._session is not None:
             await self._session.close()
         await self._lookups.close()
+
+
+class _Answer(httpx.Response):
+    """An answer that is here as a whole, and as it is: httpx need not take it through its decoders."""
+
+    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes, reason: bytes) -> None:
+        super().__init__(status, headers=headers, stream=httpx.ByteStream(body), extensions={"reason_phrase": reason})
+        self._body = body
+
+    @property
+    def content(self) -> bytes:
+        return self._body
+
+    def read(self) -> bytes:
+        return self._body
+
+    async def aread(self) -> bytes:
+        return self._body
 
 
 async def _notice_closed_connections() -> None:
@@ -226,7 +311,7 @@ def _response(answer: aiohttp.ClientResponse, body: bytes) -> httpx.Response:
     if 300 <= answer.status < 400:
         headers = [_without_path(name, value) for name, value in headers]
     reason = (answer.reason or "").encode("ascii", "replace")
-    return httpx.Response(answer.status, headers=headers, content=body, extensions={"reason_phrase": reason})
+    return _Answer(answer.status, headers, body, reason)
 
 
 def _without_path(name: bytes, value: bytes) -> tuple[bytes, bytes]:

@@ -82,6 +82,7 @@ class Event:
         facts: What judging it found out beside the body; `rules` names those that matched.
         repeated_body: The same body came from this source before, under another upstream id.
         is_own: The router made it itself, to tell people something; no rule judges it.
+        derived: What others have worked out from it, kept along with it as `payload` is.
     """
 
     id: int
@@ -96,6 +97,7 @@ class Event:
     facts: Mapping[str, Any] = field(default_factory=dict)
     repeated_body: bool = False
     is_own: bool = False
+    derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def payload(self) -> JSON:

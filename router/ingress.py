@@ -22,7 +22,7 @@ from router.events import DESTINATION_REMOVED, Delivery, DeliveryState, Event, R
 from router.ids import IdSource
 from router.incoming import BadEventName, make_event
 from router.intake import ANSWERS, Counts, Disk, Intake, Limits, Refusals, Turns, shown
-from router.messages.context import LazyNamespace
+from router.messages.context import lazy_namespace
 from router.payload import JSON
 from router.rules.ruleset import Route
 from router.signature import is_well_formed, verify
@@ -251,7 +251,7 @@ class Ingress:
     ) -> Sequence[Delivery]:
         """Find the rules that match, and make a delivery for each place that they send the event to."""
         judgement = configuration.rules.judge(
-            event.name, event.source, partial(LazyNamespace, event, source.kind, source.site)
+            event.name, event.source, partial(lazy_namespace, event, source.kind, source.site)
         )
         facts["rules"] = list(judgement.matched)
         deliveries: list[Delivery] = []

@@ -53,13 +53,27 @@ def build_namespace(event: Event, kind: SourceKind, site: str | None) -> dict[st
     Returns:
         `event`, `payload`, `actor`, `page`, `space`, `link`, and the model under the name of its resource. What is not
         known is None. `page` and `space` are also there where the model only refers to them, then with little more
-        than an `id`. The payload's own objects are shared, not copied: nobody may change them.
+        than an `id`. Built once for each event, for judging it and for all its messages, and the payload's own objects
+        stand in it: nobody may change anything of it.
     """
-    return dict(LazyNamespace(event, kind, site))
+    key = (build_namespace, kind.name, site)
+    namespace: dict[str, JSON] | None = event.derived.get(key)
+    if namespace is None:
+        namespace = event.derived[key] = dict(lazy_namespace(event, kind, site))
+    return namespace
+
+
+def lazy_namespace(event: Event, kind: SourceKind, site: str | None) -> LazyNamespace:
+    """Give the same, of which what nobody asks for is not worked out: for conditions, which ask for few words."""
+    key = (lazy_namespace, kind.name, site)
+    namespace: LazyNamespace | None = event.derived.get(key)
+    if namespace is None:
+        namespace = event.derived[key] = LazyNamespace(event, kind, site)
+    return namespace
 
 
 class LazyNamespace(Mapping[str, JSON]):
-    """The same, word by word: each is found out when it is first asked for, and conditions ask for few."""
+    """The words of a namespace, each found out when it is first asked for."""
 
     __slots__ = ("_action", "_event", "_found", "_kind", "_known", "_model", "_resource", "_site")
 

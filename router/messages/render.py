@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
-
-from jinja2.environment import Template
 
 from router.errors import RenderFailure
 from router.events import Markup, Message
@@ -20,11 +19,14 @@ from router.messages.library import Library
 from router.messages.limits import LONGEST_TEXT, Budget, TemplateRefused, check_value
 from router.messages.operators import plain_value
 from router.messages.spec import TEXT_FOLDER, MessageSpec, Style
-from router.messages.structures import Path, fill_structure, quote_all, single_expression
+from router.messages.structures import Path, fill_structure, plain_path, quote_all, single_expression
 from router.payload import JSON, dump_json
 from router.sources import KINDS
 
 Namespace = Mapping[str, JSON]
+
+_Compiled = tuple[Callable[[Namespace], Any], bool]
+"""What makes a text of a namespace; or, where it is a single expression, a value."""
 
 FIRST_WORDS = (
     frozenset(FIXED_WORDS) | {"rule", "destination", "alert"} | frozenset().union(*(k.models for k in KINDS.values()))
@@ -53,7 +55,7 @@ class Renderer:
         self._quote: Callable[[str], str] = str
         self._environments = {markup: self._environment(ESCAPINGS[markup], markup) for markup in Markup}
         self._filling = self._environment(Escaping(self._quoted, str), Markup.TEXT)
-        self._compiled: dict[tuple[int, str, str], tuple[Template, bool]] = {}
+        self._compiled: dict[tuple[int, str | Path, str], _Compiled] = {}
         self._chosen: dict[tuple[str, str], str] = {}
 
     def _environment(self, escaping: Escaping, markup: Markup) -> TemplateEnvironment:
@@ -165,7 +167,7 @@ class Renderer:
 
     def _body(self, spec: MessageSpec, namespace: Namespace) -> JSON:
         def fill(text: str, path: Path, _escaped: bool) -> JSON:
-            return self._rendered(self._environments[Markup.TEXT], text, _dotted(path), namespace, typed=True)
+            return self._rendered(self._environments[Markup.TEXT], text, path, namespace, typed=True)
 
         return self._structure(spec.body, "body", fill)
 
@@ -174,7 +176,7 @@ class Renderer:
 
         def fill(text: str, path: Path, escaped: bool) -> JSON:
             markup = Markup.SLACK if escaped else Markup.TEXT
-            value = self._rendered(self._environments[markup], text, _dotted(path), namespace, typed=True)
+            value = self._rendered(self._environments[markup], text, path, namespace, typed=True)
             # A list or mapping of the body may hold text objects, so all of its texts are escaped.
             return value if isinstance(value, str) else quote_all(value, quote)
 
@@ -195,14 +197,14 @@ class Renderer:
         return filled
 
     def _rendered(
-        self, environment: TemplateEnvironment, text: str, place: str, namespace: Namespace, typed: bool = False
+        self, environment: TemplateEnvironment, text: str, place: str | Path, namespace: Namespace, typed: bool = False
     ) -> Any:
         """The text of a template; or, where `typed` and it is a single expression, the expression's JSON value."""
         try:
-            template, is_expression = self._compile(environment, text, place, typed)
+            compiled, is_expression = self._compile(environment, text, place, typed)
+            value = compiled(namespace)
             if not is_expression:
-                return environment.render(template, namespace)
-            value = environment.evaluate(template, namespace)
+                return value
             if isinstance(value, str):
                 return str(environment.bench.escaping.finish(value))
             check_value(value, self._budget)
@@ -210,29 +212,32 @@ class Renderer:
         except RenderFailure:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a template runs into is a fault of the template
-            raise RenderFailure(failure_sentence(error, place)) from None
+            raise RenderFailure(failure_sentence(error, _told(place))) from None
 
-    def _compile(self, environment: TemplateEnvironment, text: str, place: str, typed: bool) -> tuple[Template, bool]:
+    def _compile(self, environment: TemplateEnvironment, text: str, place: str | Path, typed: bool) -> _Compiled:
         key = (id(environment), place, text) if not typed else (-id(environment), place, text)
         known = self._compiled.get(key)
         if known is not None:
             return known
         faults = self._reader.faults(text)
         if faults:
-            raise RenderFailure(f"{place}, line {faults[0].line}: {faults[0].sentence}")
+            raise RenderFailure(f"{_told(place)}, line {faults[0].line}: {faults[0].sentence}")
         expression = single_expression(self._reader.parse(text)) if typed else None
-        if expression is not None:
-            known = environment.compile_expression_tree(expression, place), True
+        if expression is None:
+            known = partial(environment.render, environment.compile_text(text, _told(place))), False
+        elif (words := plain_path(expression)) and words[0] in FIRST_WORDS:
+            known = partial(environment.follow, words), True
         else:
-            known = environment.compile_text(text, place), False
+            known = partial(environment.evaluate, environment.compile_expression_tree(expression, _told(place))), True
         if len(self._compiled) >= _MOST_COMPILED:
             self._compiled.clear()
         self._compiled[key] = known
         return known
 
 
-def _dotted(path: Path) -> str:
-    return ".".join(map(str, path))
+def _told(place: str | Path) -> str:
+    """Name a place for a person: a key of the rule or a template file as it is, a path as `body.title`."""
+    return place if isinstance(place, str) else ".".join(map(str, place))
 
 
 def _in_both_forms(text: str, subject: str) -> Message:

@@ -54,6 +54,19 @@ class Accepted:
     demoted: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a lane keeps of a delivery that waits."""
+
+    delivery_id: int
+    destination: str
+    interruptions: int = 0
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> Waiting:
+        return cls(delivery.id, delivery.destination, delivery.interruptions)
+
+
 @dataclass(frozen=True)
 class LaneState:
     """What is remembered of a destination's lane."""
@@ -374,7 +387,7 @@ class Store(Protocol):
         """
         ...
 
-    async def due(self, destinations: Collection[str], at: datetime, limit: int) -> Sequence[Delivery]:
+    async def due(self, destinations: Collection[str], at: datetime, limit: int) -> Sequence[Waiting]:
         """List deliveries that are pending or retrying and due, ordered by (`due_at`, `id`)."""
         ...
 

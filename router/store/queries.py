@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import apsw
 
 from router.clock import from_ms, to_ms
-from router.events import OWN_SOURCE, Attempt, Cause, Delivery, DeliveryState, Event, Rejection
+from router.events import OWN_SOURCE, Attempt, Cause, DeliveryState, Event, Rejection
 from router.store.base import (
     DeliveryFilter,
     EventFilter,
@@ -21,6 +21,7 @@ from router.store.base import (
     RuleSetText,
     Stats,
     Untold,
+    Waiting,
 )
 from router.store.counts import Totals
 from router.store.kin import KIN_COLUMNS, Kin, handled
@@ -70,15 +71,15 @@ def ruleset(connection: apsw.Connection, ruleset_hash: str) -> RuleSetText | Non
     return None if row is None else ruleset_from_row(row)
 
 
-def due(connection: apsw.Connection, destinations: Collection[str], at: datetime, limit: int) -> list[Delivery]:
-    """List what is due, by (due_at, id). The index alone gives the order; only what is listed is read whole."""
+def due(connection: apsw.Connection, destinations: Collection[str], at: datetime, limit: int) -> list[Waiting]:
+    """List what is due, by (due_at, id)."""
     found: list[Row] = []
     for destination in destinations:
         found += connection.execute(
-            f"SELECT due_at, id {_DUE} AND due_at <= ? ORDER BY due_at, id LIMIT ?", (destination, to_ms(at), limit)
+            f"SELECT due_at, id, destination, interruptions {_DUE} AND due_at <= ? ORDER BY due_at, id LIMIT ?",
+            (destination, to_ms(at), limit),
         ).fetchall()
-    read = f"SELECT {DELIVERY_COLUMNS} FROM deliveries WHERE id = ?"
-    return [delivery_from_row(connection.execute(read, (row[1],)).fetchall()[0]) for row in sorted(found)[:limit]]
+    return [Waiting(*row[1:]) for row in sorted(found)[:limit]]
 
 
 def next_due(connection: apsw.Connection, destinations: Collection[str], after: datetime) -> datetime | None:

@@ -10,7 +10,7 @@ import pytest
 
 from router.errors import StoreUnavailable
 from router.events import Attempt, Cause, Delivery, DeliveryState, Event, Message, Outcome
-from router.store.base import DeliveryFilter, EventFilter, LaneState, Store
+from router.store.base import DeliveryFilter, EventFilter, LaneState, Store, Waiting
 from tests.fakes import Clock
 from tests.store.harness import Harness
 from tests.store.values import Values
@@ -570,6 +570,11 @@ class TestOwning:
         await counts_agree(store, harness)
 
 
+def as_due(*deliveries: Delivery) -> list[Waiting]:
+    """What a lane is shown of them."""
+    return [Waiting.of(delivery) for delivery in deliveries]
+
+
 class TestWaiting:
     async def test_order_of_what_is_due(self, store: Store, values: Values) -> None:
         """Deliveries come by the time at which they are due, and by id where that is the same."""
@@ -585,11 +590,12 @@ class TestWaiting:
         elsewhere = at(-9, "elsewhere")
         await store.accept(event, [far, third, second, first, future, early, elsewhere, *others])
         both = ["docs", "ops"]
-        assert await store.due(both, now, 10) == [early, first, second, third]
-        assert await store.due(both, now, 2) == [early, first]
-        assert await store.due(["ops"], now, 10) == [second]
+        assert await store.due(both, now, 10) == as_due(early, first, second, third)
+        assert await store.due(both, now, 2) == as_due(early, first)
+        assert await store.due(["ops"], now, 10) == as_due(second)
         assert await store.due([], now, 10) == []
-        assert await store.due(both, now + timedelta(seconds=9), 10) == [early, first, second, third, future, far]
+        later = now + timedelta(seconds=9)
+        assert await store.due(both, later, 10) == as_due(early, first, second, third, future, far)
         assert await store.next_due(both, now) == future.due_at
         assert await store.next_due(both, now + timedelta(seconds=5)) == far.due_at
         assert await store.next_due(["ops"], now) == far.due_at
@@ -601,7 +607,7 @@ class TestWaiting:
         """A read sees everything that was committed before it was asked."""
         lane = await own(store, values.clock)
         delivery = await stored(store, values)
-        assert await store.due(["docs"], values.clock.now(), 10) == [delivery]
+        assert await store.due(["docs"], values.clock.now(), 10) == as_due(delivery)
         await store.claim(delivery.id, lane.epoch, values.clock.now())
         assert await store.due(["docs"], values.clock.now(), 10) == []
 
@@ -897,7 +903,7 @@ class TestFailing:
             told.append(store.available)
             await resume.wait()
             told.append(await store.take_back([in_flight.id], values.clock.now()))
-            told.append([one.id for one in await store.due(["docs"], values.clock.now(), 10)])
+            told.append([one.delivery_id for one in await store.due(["docs"], values.clock.now(), 10)])
 
         store.on_recovery = look
         harness.fail()
@@ -957,7 +963,7 @@ class TestFailing:
             await store.reject(values.rejection())
         assert await read(store, delivery) == delivery
         assert (await store.stats()).deliveries[PENDING] == 1
-        assert await store.due(["docs"], values.clock.now(), 5) == [delivery]
+        assert await store.due(["docs"], values.clock.now(), 5) == as_due(delivery)
 
     async def test_whoever_gives_up_disturbs_nobody(self, store: Store, values: Values, harness: Harness) -> None:
         """A caller that is cancelled while it waits leaves the others' answers and the totals as they should be."""

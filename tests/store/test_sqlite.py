@@ -127,6 +127,26 @@ class TestFile:
         with apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY) as connection:
             assert connection.execute("SELECT id FROM events").fetchall() == [(event.id,)]
 
+    async def test_what_is_asked_at_once_is_answered_one_by_one(self, opened: Open, values: Values) -> None:
+        """Reads of one moment share a snapshot; what nobody waits for any more, or cannot be, fails no other."""
+        store = await opened()
+        event = values.event()
+        await store.accept(event, [])
+        given_up = asyncio.ensure_future(store.event(event.id))
+        asked = [asyncio.ensure_future(store.event(number)) for number in (event.id, 2**70, event.id + 1)]
+        await asyncio.sleep(0)
+        given_up.cancel()
+        found, impossible, missing = await asyncio.gather(*asked, return_exceptions=True)
+        assert (found, missing) == (event, None)
+        assert isinstance(impossible, OverflowError)
+
+    async def test_a_closed_store_cannot_be_read(self, opened: Open) -> None:
+        """Whoever still asks is told so, and does not wait for ever."""
+        store = await opened()
+        await store.close()
+        with pytest.raises(StoreUnavailable, match="the store is closed"):
+            await store.event(1)
+
     async def test_every_commit_is_synced(self, opened: Open, path: Path) -> None:
         """The log is synced at each commit, and the tables check the types of what is put into them."""
         store = await opened()
