@@ -144,6 +144,9 @@ class Settings:
     place: Place
     more: Mapping[str, Any] = field(default_factory=dict)
 
+    def destination(self) -> Destination:
+        return Memory(place=self.place, **self.more)
+
 
 class Rig:
     """
@@ -174,11 +177,12 @@ class Rig:
             clock=self.clock,
             dry_run=dry_run,
         )
+        self.ids = IdSource(self.clock)
         self.ingress = Ingress(
             configuration=lambda: self.configuration,
             store=self.store,
             lanes=self.lanes,
-            ids=IdSource(self.clock),
+            ids=self.ids,
             clock=self.clock,
         )
 
@@ -203,7 +207,7 @@ class Rig:
             f'  - {{name: everything, events: "*", to: [{names}], message: "{{{{ payload.n }}}}"}}\n'
         )
         loaded = load_text(text, "rules.yaml", {})
-        served = {name: Memory(place=given.place, **given.more) for name, given in destinations.items()}
+        served = {name: given.destination() for name, given in destinations.items()}
         made = replace(loaded, hash=f"version-{len(self._versions)}", destinations=served)
         self._versions[made.hash] = made
         return made

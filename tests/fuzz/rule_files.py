@@ -1,9 +1,11 @@
-"""Rule files with the right keys, and at each of them what belongs there or anything else."""
+"""Rule files with the right keys and values, and such files with anything else in some places."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from typing import Any, TypeAlias
 
 import yaml
@@ -14,9 +16,14 @@ from router.samples import SAMPLES
 from router.sources import KINDS
 from tests.fuzz.checking import ENVIRON
 from tests.fuzz.conditions import trees
-from tests.fuzz.templates import templates
+from tests.fuzz.templates import messages
 
 Draw: TypeAlias = Callable[[st.SearchStrategy[Any]], Any]
+Values: TypeAlias = Mapping[str, st.SearchStrategy[JSON]]
+Place: TypeAlias = tuple[str | int, ...]
+
+SOURCES = ("spaces", "desk-2")
+DESTINATIONS = ("docs", "web", "a b")
 
 _REFERENCES = tuple(f"${{{name}}}" for name in ENVIRON)
 _ODD_TEXTS = (
@@ -45,12 +52,6 @@ odd: st.SearchStrategy[JSON] = st.recursive(
 )
 
 
-@st.composite
-def mostly(draw: Draw, usual: st.SearchStrategy[JSON], odds: int) -> JSON:
-    """What belongs there; once in so many cases anything else."""
-    return draw(odd) if odds and draw(st.integers(1, odds)) == odds else draw(usual)
-
-
 def _one_or_many(strategy: st.SearchStrategy[JSON], most: int = 3) -> st.SearchStrategy[JSON]:
     return strategy | st.lists(strategy, min_size=1, max_size=most)
 
@@ -73,141 +74,147 @@ urls = st.sampled_from(
 )
 mailboxes = st.sampled_from(["${MAIL}", "ops@example.com", "Ops <ops@example.com>"])
 bodies = st.recursive(
-    templates | st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+    messages | st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
     lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text("abc{}", max_size=4), below, max_size=3),
     max_leaves=4,
 )
-_texts = {"message": templates, "template": st.sampled_from(["page", "event", "nope", "${HOST}"]), "body": bodies}
-
-_SOURCE = {
+_SOURCE: Values = {
     "token": _one_or_many(secrets),
     "site": st.sampled_from(["acme.teamwork.com", "${HOST}"]),
     "kind": st.sampled_from(sorted(KINDS)),
 }
-_COMMON = {
-    "timeout": durations | st.just("${DURATION}"),
-    "concurrency": st.integers(1, 64) | st.just("${NUMBER}"),
+_COMMON: Values = {
+    "timeout": st.sampled_from(["1s", "30s", "5m", "${DURATION}"]),
+    "concurrency": st.integers(1, 64),
     "rate": st.sampled_from(["1/s", "30/m", "500/h"]),
     "retry": schedules,
     "fail_fast": st.lists(st.integers(400, 599), max_size=3),
-    "enabled": st.booleans() | st.just("${YES}"),
+    "enabled": st.booleans(),
 }
-_HTTP = {
+_HTTP: Values = {
     "method": st.sampled_from(["POST", "put"]),
     "headers": st.dictionaries(st.sampled_from(["X-Team", "Content-Type", "Authorization"]), secrets, max_size=2),
     "auth": st.builds(lambda secret: {"bearer": secret}, secrets)
     | st.builds(lambda secret: {"basic": {"username": "router", "password": secret}}, secrets),
     "sign": secrets | st.just({"style": "standard-webhooks", "secret": "${WHSEC}"}),
 }
-_EMAIL = {
+_RULE: Values = {
+    "except": _one_or_many(patterns),
+    "when": trees,
+    "unless": trees,
+    "subject": messages,
+    "retry": schedules,
+    "stop": st.booleans(),
+    "unmatched": st.booleans(),
+    "enabled": st.booleans(),
+    "describe": st.text("ab: #é", max_size=10),
+}
+_BLOCKS = st.lists(st.dictionaries(st.sampled_from(["type", "text"]), bodies), max_size=2)
+_EMAIL: Values = {
     "tls": st.sampled_from(["starttls", "none"]),
     "cc": _one_or_many(mailboxes),
     "bcc": _one_or_many(mailboxes),
     "reply_to": _one_or_many(mailboxes),
 }
-_TYPES: Mapping[str, tuple[Mapping[str, st.SearchStrategy[JSON]], Mapping[str, st.SearchStrategy[JSON]]]] = {
-    "log": ({}, {}),
-    "slack": ({"url": st.sampled_from(["${SLACK_URL}", "https://a.example/x"])}, {}),
-    "http": ({"url": urls}, _HTTP),
-    "email": ({"smtp": st.just("smtp://mail.example.com"), "from": mailboxes, "to": _one_or_many(mailboxes)}, _EMAIL),
-}
 
 
 @st.composite
-def _map(
-    draw: Draw,
-    required: Mapping[str, st.SearchStrategy[JSON]],
-    optional: Mapping[str, st.SearchStrategy[JSON]],
-    odds: int,
-) -> dict[str, JSON]:
-    chosen = draw(st.lists(st.sampled_from(sorted(optional)), unique=True, max_size=3)) if optional else []
-    made = {key: draw(mostly(strategy, odds)) for key, strategy in required.items()}
-    made |= {key: draw(mostly(optional[key], odds)) for key in chosen}
-    if odds and draw(st.integers(1, odds)) == odds:
-        made[draw(st.sampled_from(["tokn", "people", "<<", "", "url_file", "sign_file"]))] = draw(odd)
-    return made
+def _map(draw: Draw, required: Values, optional: Values) -> dict[str, JSON]:
+    """A map with the keys that must be there, and up to three of those that may."""
+    chosen = draw(st.integers(0, min(3, len(optional))))
+    keys = sorted(optional)
+    first = draw(st.integers(0, max(0, len(keys) - 1)))
+    step = draw(st.integers(1, 3))
+    several = dict.fromkeys(keys[(first + step * place) % len(keys)] for place in range(chosen))
+    return {key: draw(value) for key, value in required.items()} | {key: draw(optional[key]) for key in several}
+
+
+def _under(key: str, values: st.SearchStrategy[JSON]) -> st.SearchStrategy[dict[str, JSON]]:
+    return values.map(lambda value: {key: value})
+
+
+_said = _under("message", messages) | _under("template", st.sampled_from(["page", "event"]))
+_slack = _map({"type": st.just("slack"), "url": st.sampled_from(["${SLACK_URL}", "https://a.example/x"])}, _COMMON)
+_http = st.one_of(
+    _map({"type": st.just("http"), "url": urls}, _COMMON | _HTTP),
+    st.builds(operator.or_, _map({"type": st.just("http"), "url": urls}, _HTTP), _said | _under("body", bodies)),
+)
+_others = _map({"type": st.just("log")}, _COMMON) | _map(
+    {
+        "type": st.just("email"),
+        "smtp": st.just("smtp://mail.example.com"),
+        "from": mailboxes,
+        "to": _one_or_many(mailboxes),
+    },
+    _COMMON | _EMAIL,
+)
+_sources = _map({"token": _one_or_many(secrets)}, _SOURCE)
+_names = st.sampled_from(DESTINATIONS)
+_tables = st.fixed_dictionaries(
+    {
+        "by": st.sampled_from(["space.id", "page.id"]),
+        "table": st.dictionaries(st.sampled_from(["42", "7", "1", "x"]), _one_or_many(_names), min_size=1, max_size=3),
+    },
+    optional={"otherwise": _names},
+)
+_rule = _map({"events": _one_or_many(patterns), "to": _one_or_many(_names) | _tables}, _RULE)
+_rules = st.one_of(
+    _rule,
+    st.builds(operator.or_, _rule, _said),
+    st.builds(operator.or_, _rule, _under("body", bodies).map(lambda body: {**body, "to": "web"})),
+    st.builds(operator.or_, _rule, _under("blocks", _BLOCKS).map(lambda blocks: {**blocks, "to": "docs"})),
+)
+
+files: st.SearchStrategy[dict[str, JSON]] = st.fixed_dictionaries(
+    {
+        "sources": st.dictionaries(st.sampled_from(SOURCES), _sources, min_size=1),
+        "destinations": st.fixed_dictionaries({"docs": _slack, "web": _http, "a b": _others}),
+        "rules": st.lists(_rules, min_size=1, max_size=3).map(
+            lambda rules: [{"name": f"rule {number}"} | rule for number, rule in enumerate(rules)]
+        ),
+    },
+    optional={
+        "defaults": st.fixed_dictionaries(
+            {"destinations": _map({}, _COMMON), "rules": _map({}, {"retry": schedules, "stop": st.booleans()})}
+        )
+    },
+)
+
+
+def _places(tree: JSON, above: Place = ()) -> Iterator[Place]:
+    below = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for step, value in below:
+        yield (*above, step)
+        yield from _places(value, (*above, step))
 
 
 @st.composite
-def _destination(draw: Draw, odds: int) -> JSON:
-    kind = draw(st.sampled_from(sorted(_TYPES)))
-    required, optional = _TYPES[kind]
-    own = {"type": draw(mostly(st.just(kind), 3 * odds))} | draw(_map(required, {**optional, **_COMMON}, odds))
-    if kind == "http" and draw(st.integers(0, 2)) == 2:
-        key = draw(st.sampled_from(sorted(_texts)))
-        own[key] = draw(mostly(_texts[key], odds))
-    return own
+def spoilt_files(draw: Draw) -> dict[str, JSON]:
+    """A file in which up to four values are anything else, or stand below a key that nobody knows."""
+    tree: dict[str, JSON] = deepcopy(draw(files))  # parts of it may be shared
+    for _ in range(draw(st.integers(0, 4))):
+        *above, last = draw(st.sampled_from(list(_places(tree))))
+        parent: JSON = tree
+        for step in above:
+            parent = parent[step]
+        if isinstance(parent, dict) and draw(st.integers(0, 4)) == 4:
+            last = draw(st.sampled_from(["tokn", "people", "<<", "", " ", "url_file", "sign_file", "a b"]))
+        parent[last] = draw(odd)
+    return tree
 
 
 @st.composite
-def _rule(draw: Draw, number: int, destinations: list[str], odds: int) -> JSON:
-    names = st.sampled_from(destinations)
-    table = st.dictionaries(st.sampled_from(["42", "7", "1", "x"]), _one_or_many(names), min_size=1, max_size=3)
-    required = {
-        "name": st.just(f"rule {number}"),
-        "events": _one_or_many(patterns),
-        "to": _one_or_many(names)
-        | st.builds(lambda by, rows: {"by": by, "table": rows}, st.sampled_from(["space.id", "page.id"]), table),
-    }
-    optional = {
-        "except": _one_or_many(patterns),
-        "when": trees,
-        "unless": trees,
-        "subject": templates,
-        "retry": schedules,
-        "stop": st.booleans(),
-        "unmatched": st.booleans(),
-        "enabled": st.booleans(),
-        "describe": st.text(max_size=10),
-    }
-    made: dict[str, JSON] = draw(_map(required, optional, odds))
-    if draw(st.booleans()):
-        key = draw(st.sampled_from(["message", "template", "body", "blocks"]))
-        blocks = st.lists(st.dictionaries(st.sampled_from(["type", "text"]), bodies), max_size=2)
-        made[key] = draw(mostly({**_texts, "blocks": blocks}[key], odds))
-    return made
-
-
-@st.composite
-def trees_of_files(draw: Draw, odds: int = 15) -> dict[str, JSON]:
-    """
-    A rule file as its values.
-
-    Args:
-        odds: Once in so many cases there is anything at a key; 0 for never.
-    """
-    names = draw(st.lists(st.sampled_from(["docs", "log", "a b", "x.1", "audit"]), min_size=1, max_size=3, unique=True))
-    file: dict[str, JSON] = {
-        "sources": {
-            name: draw(mostly(_map({"token": secrets}, _SOURCE, odds), odds))
-            for name in draw(st.sampled_from([["spaces"], ["spaces", "desk-2"]]))
-        },
-        "destinations": {name: draw(mostly(_destination(odds), odds)) for name in names},
-        "rules": [draw(mostly(_rule(number, names, odds), odds)) for number in range(draw(st.integers(1, 3)))],
-    }
-    if draw(st.integers(0, 4)) == 4:
-        file["defaults"] = {
-            "destinations": draw(_map({}, _COMMON, odds)),
-            "rules": draw(_map({}, {"retry": schedules}, odds)),
-        }
-    if odds and draw(st.integers(1, odds)) == odds:
-        file[draw(st.sampled_from(["sources", "destinations", "rules", "defaults", "people", "x"]))] = draw(odd)
-    return file
-
-
-@st.composite
-def written(draw: Draw, files: st.SearchStrategy[dict[str, JSON]]) -> str:
+def written(draw: Draw, trees: st.SearchStrategy[dict[str, JSON]]) -> str:
     """The text of a file, in one of the styles in which YAML can be written."""
-    tree = draw(files)
+    tree = draw(trees)
     unicode = draw(st.booleans())
     if draw(st.booleans()):
-        return json.dumps(tree, ensure_ascii=not unicode, indent=draw(st.none() | st.just(1)))
-    width = draw(st.sampled_from([20, 80, 10_000]))
+        return json.dumps(tree, ensure_ascii=not unicode, indent=draw(st.sampled_from([None, 1])))
     text: str = yaml.safe_dump(
         tree,
         default_flow_style=draw(st.sampled_from([None, False])),
         allow_unicode=unicode,
-        width=width,
+        width=draw(st.sampled_from([20, 80, 10_000])),
         sort_keys=False,
     )
     return text

@@ -39,4 +39,9 @@ expressions: st.SearchStrategy[str] = st.recursive(
 _pieces = st.builds("{{{{ {} }}}}".format, expressions) | st.builds("{{% set q = {} %}}{{{{ q }}}}".format, expressions)
 _pieces |= st.builds("{{% for x in {0} %}}{{{{ x }}}}{{% endfor %}}".format, expressions)
 
+messages: st.SearchStrategy[str] = st.lists(
+    _pieces | st.sampled_from(["text", "*{{ page.title }}*", "\n"]), min_size=1, max_size=3
+).map("".join)
+"""Templates whose parts fit together."""
+
 templates: st.SearchStrategy[str] = st.lists(_pieces | st.sampled_from(_STATEMENTS), max_size=6).map("".join)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.budget import examples
 from tests.fuzz.checking import look, look_text
-from tests.fuzz.rule_files import trees_of_files, written
+from tests.fuzz.rule_files import spoilt_files, written
 from tests.fuzz.slips import FILES, SEEDS, encoded, referring, slipped
 
 
@@ -63,7 +63,7 @@ def test_the_files_to_begin_with(folder: Path, seed: int) -> None:
 
 
 @examples(250)
-@given(content=encoded(written(trees_of_files())))
+@given(content=encoded(written(spoilt_files())))
 def test_any_value_at_any_key_loads_or_is_told_about(folder: Path, content: bytes) -> None:
     """Whatever stands at a key that there is, from the environment or not, is taken or told about."""
     look(content, folder)
