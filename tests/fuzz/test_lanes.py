@@ -81,7 +81,7 @@ class Lives(RuleBasedStateMachine):
         self.sent_to: dict[int, list[set[str]]] = {}
         self.answered: set[int] = set()
         self.lives = 0
-        self.failing = False
+        self.failing = self.is_under_way = False
         self.faultless = self.one_by_one = True
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -132,10 +132,36 @@ class Lives(RuleBasedStateMachine):
 
     # What happens
 
-    @rule(count=st.integers(1, 4))
-    def events_come(self, count: int) -> None:
+    troubles = st.sampled_from(["", "", "busy", "busy for long", "gone", "slow down"])
+
+    @rule(count=st.integers(1, 6), which=st.integers(0, 2), trouble=troubles)
+    def events_come(self, count: int, which: int, trouble: str) -> None:
+        self.expect(which, trouble)
         first = len(self.sent_to)
         self.run(self.accept(range(first, first + count)))
+
+    @rule(count=st.integers(1, 6))
+    def more_events_come(self, count: int) -> None:
+        self.events_come(count, 0, "")
+
+    def used(self, which: int) -> Target:
+        places = [self.aims[name].place for name in sorted(self.aims)]
+        place = places[which % len(places)]
+        assert isinstance(place, Target)
+        return place
+
+    def expect(self, which: int, trouble: str) -> None:
+        """Let the next attempts at a target fail."""
+        until = self.clock.now() + timedelta(seconds=90)
+        failures: dict[str, list[Exception]] = {
+            "": [],
+            "busy": [TemporaryFailure("HTTP 503", 503)],
+            "busy for long": [TemporaryFailure("HTTP 503", 503)] * 9,
+            "gone": [PermanentFailure("HTTP 400", 400, "refused")] * 2,
+            "slow down": [Throttled("HTTP 429", until, 429)],
+        }
+        self.used(which).failures.extend(failures[trouble])
+        self.faultless &= not trouble
 
     @precondition(lambda self: self.sent_to)
     @rule(number=st.integers(0, 1000))
@@ -143,6 +169,7 @@ class Lives(RuleBasedStateMachine):
         self.run(self.accept([number % len(self.sent_to)]))
 
     async def accept(self, numbers: Sequence[int]) -> None:
+        self.is_under_way = True
         for number in numbers:
             self.sent_to.setdefault(number, []).append(set(self.aims))
         answers = await asyncio.gather(*map(self.rig.accept, numbers))
@@ -152,23 +179,15 @@ class Lives(RuleBasedStateMachine):
                 self.answered.add(number)
         await self.settle()
 
-    @rule(which=st.integers(0, 2), what=st.sampled_from(["busy", "busy", "gone", "slow down"]), times=st.integers(1, 5))
-    def a_target_will_fail(self, which: int, what: str, times: int) -> None:
-        self.faultless = False
-        failures = {
-            "busy": TemporaryFailure("HTTP 503", 503),
-            "gone": PermanentFailure("HTTP 400", 400, "refused"),
-            "slow down": Throttled("HTTP 429", self.clock.now() + timedelta(seconds=90), 429),
-        }
-        self.targets[which].failures.extend([failures[what]] * times)
-
     @rule(which=st.integers(0, 2))
     def a_target_hangs(self, which: int) -> None:
-        self.targets[which].hold()
+        self.used(which).hold()
 
-    @rule(which=st.integers(0, 2))
-    def a_target_goes_on(self, which: int) -> None:
-        self.targets[which].let_go()
+    @precondition(lambda self: any(target.holds for target in self.targets))
+    @rule()
+    def all_targets_go_on(self) -> None:
+        for target in self.targets:
+            target.let_go()
         self.run(self.settle())
 
     @rule(seconds=st.sampled_from([1, 60, 90, 300, 600]))
@@ -228,11 +247,13 @@ class Lives(RuleBasedStateMachine):
             origin_id=origin.id,
         )
 
+    @precondition(lambda self: not self.failing)
     @rule()
     def the_disk_fails(self) -> None:
         self.failing = True
         self.rig.disk.fail()
 
+    @precondition(lambda self: self.failing)
     @rule()
     def the_disk_works_again(self) -> None:
         self.run(self.heal())
@@ -245,19 +266,21 @@ class Lives(RuleBasedStateMachine):
             self.clock.advance(seconds=0.1)
         await self.settle()
 
+    @precondition(lambda self: self.is_under_way)
     @rule()
     def the_process_is_killed(self) -> None:
         self.lives += 1
         self.path = self.rig.disk.after_kill(self.path, self.folder / f"life-{self.lives}")
         self.run(self.start_again())
 
+    @precondition(lambda self: self.is_under_way)
     @rule()
     def the_process_is_stopped(self) -> None:
         """In good order, but without patience."""
         self.run(self.start_again())
 
     async def start_again(self) -> None:
-        self.failing = False
+        self.failing = self.is_under_way = False
         self.rig.disk.heal()
         await self.rig.__aexit__()
         self.clock.advance(seconds=1)
