@@ -9,6 +9,7 @@ import pytest
 from router.payload import JSON
 from router.rules import ruleset
 from router.rules.conditions import Condition, compile_conditions
+from router.rules.paths import MOST_ELEMENTS
 from router.rules.patterns import compile_pattern
 from router.rules.ruleset import FixedTarget, Judgement, Route, Rule, RuleSet, TableTarget, Target, Verdict
 
@@ -278,3 +279,20 @@ def test_rules_that_want_another_value_are_not_even_tried() -> None:
     judged = judge(rule("first"), *rules, rule("last", unless={"page.id": 1}))
     assert judged.matched == ("first", "rule 42", "rule 5042", "last")
     assert tried == ["rule 42", "rule 5042"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"tags": ["y"] * (MOST_ELEMENTS - 1) + ["x"]},
+        [{"tags": ["y"] * (MOST_ELEMENTS - 2)}, {"tags": ["y", "y", "x"]}],
+    ],
+    ids=["the last element", "in the second list"],
+)
+def test_rules_that_are_found_by_a_value_see_as_far_as_their_conditions(page: JSON) -> None:
+    """However long a list is, many rules and few rules judge alike, and a table finds what a condition finds."""
+    namespace = {"page": page}
+    asks = rule("asks", when={"page.tags": "x"})
+    for sieve_from in (0, 100):
+        assert RuleSet([asks], sieve_from=sieve_from).judge("page.updated", "spaces", lambda: namespace).matched
+    assert TableTarget("page.tags", {"x": ("docs",)}).look_up(namespace) == ("docs",)

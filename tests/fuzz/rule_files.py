@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from copy import deepcopy
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import yaml
 from hypothesis import strategies as st
@@ -18,8 +18,7 @@ from tests.fuzz.checking import ENVIRON
 from tests.fuzz.conditions import trees
 from tests.fuzz.templates import messages
 
-Draw: TypeAlias = Callable[[st.SearchStrategy[Any]], Any]
-Values: TypeAlias = Mapping[str, st.SearchStrategy[JSON]]
+Values: TypeAlias = dict[str, st.SearchStrategy[JSON]]
 Place: TypeAlias = tuple[str | int, ...]
 
 SOURCES = ("spaces", "desk-2")
@@ -119,7 +118,7 @@ _EMAIL: Values = {
 
 
 @st.composite
-def _map(draw: Draw, required: Values, optional: Values) -> dict[str, JSON]:
+def _map(draw: st.DrawFn, required: Values, optional: Values) -> dict[str, JSON]:
     """A map with the keys that must be there, and up to three of those that may."""
     chosen = draw(st.integers(0, min(3, len(optional))))
     keys = sorted(optional)
@@ -189,7 +188,7 @@ def _places(tree: JSON, above: Place = ()) -> Iterator[Place]:
 
 
 @st.composite
-def spoilt_files(draw: Draw) -> dict[str, JSON]:
+def spoilt_files(draw: st.DrawFn) -> dict[str, JSON]:
     """A file in which up to four values are anything else, or stand below a key that nobody knows."""
     tree: dict[str, JSON] = deepcopy(draw(files))  # parts of it may be shared
     for _ in range(draw(st.integers(0, 4))):
@@ -204,7 +203,7 @@ def spoilt_files(draw: Draw) -> dict[str, JSON]:
 
 
 @st.composite
-def written(draw: Draw, trees: st.SearchStrategy[dict[str, JSON]]) -> str:
+def written(draw: st.DrawFn, trees: st.SearchStrategy[dict[str, JSON]]) -> str:
     """The text of a file, in one of the styles in which YAML can be written."""
     tree = draw(trees)
     unicode = draw(st.booleans())

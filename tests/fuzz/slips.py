@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from hypothesis import strategies as st
 
 from tests.fuzz.checking import ENVIRON
 
-Draw: TypeAlias = Callable[[st.SearchStrategy[Any]], Any]
-Slip: TypeAlias = Callable[[Draw, str], str]
+Slip: TypeAlias = Callable[[st.DrawFn, str], str]
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "tests" / "config"
@@ -75,55 +74,54 @@ _SCALAR = re.compile(
 _KEY = re.compile(r"[\w.-]+(?=:(?:\s|$))")
 
 
-def _place(draw: Draw, text: str) -> int:
+_PIECES: tuple[str, ...] = (*HOSTILE, *"{}[]:,-*&!|>'\"%@`#?\n ", "\n  ", "\n    - ", "<<: ")
+
+
+def _place(draw: st.DrawFn, text: str) -> int:
     return int(draw(st.integers(0, len(text))))
 
 
-def _lines(draw: Draw, lines: Sequence[str], most: int = 6) -> tuple[int, int]:
+def _lines(draw: st.DrawFn, lines: Sequence[str], most: int = 6) -> tuple[int, int]:
     """The first line of some, and the one behind the last."""
     first = draw(st.integers(0, max(0, len(lines) - 1)))
     return first, min(len(lines), first + draw(st.integers(1, most)))
 
 
-def _put_in(draw: Draw, text: str) -> str:
+def _put_in(draw: st.DrawFn, text: str) -> str:
     at = _place(draw, text)
-    return (
-        text[:at]
-        + draw(st.sampled_from([*HOSTILE, *"{}[]:,-*&!|>'\"%@`#?\n ", "\n  ", "\n    - ", "<<: "]))
-        + text[at:]
-    )
+    return text[:at] + draw(st.sampled_from(_PIECES)) + text[at:]
 
 
-def _lose(draw: Draw, text: str) -> str:
+def _lose(draw: st.DrawFn, text: str) -> str:
     at = _place(draw, text)
     return text[:at] + text[at + draw(st.integers(1, 12)) :]
 
 
-def _other_character(draw: Draw, text: str) -> str:
+def _other_character(draw: st.DrawFn, text: str) -> str:
     at = _place(draw, text)
     return text[:at] + draw(st.characters()) + text[at + 1 :]
 
 
-def _lose_lines(draw: Draw, text: str) -> str:
+def _lose_lines(draw: st.DrawFn, text: str) -> str:
     lines = text.split("\n")
     first, end = _lines(draw, lines)
     return "\n".join(lines[:first] + lines[end:])
 
 
-def _double_lines(draw: Draw, text: str) -> str:
+def _double_lines(draw: st.DrawFn, text: str) -> str:
     lines = text.split("\n")
     first, end = _lines(draw, lines)
     return "\n".join(lines[:end] + lines[first:end] * draw(st.integers(1, 3)) + lines[end:])
 
 
-def _swap_lines(draw: Draw, text: str) -> str:
+def _swap_lines(draw: st.DrawFn, text: str) -> str:
     lines = text.split("\n")
     one, other = (draw(st.integers(0, len(lines) - 1)) for _ in range(2))
     lines[one], lines[other] = lines[other], lines[one]
     return "\n".join(lines)
 
 
-def _move_lines(draw: Draw, text: str) -> str:
+def _move_lines(draw: st.DrawFn, text: str) -> str:
     lines = text.split("\n")
     first, end = _lines(draw, lines)
     rest = lines[:first] + lines[end:]
@@ -131,7 +129,7 @@ def _move_lines(draw: Draw, text: str) -> str:
     return "\n".join(rest[:at] + lines[first:end] + rest[at:])
 
 
-def _indent(draw: Draw, text: str) -> str:
+def _indent(draw: st.DrawFn, text: str) -> str:
     lines = text.split("\n")
     first, end = _lines(draw, lines, most=20)
     by = draw(st.sampled_from([" ", "  ", "    ", "\t", "\u00a0", "-", ""]))
@@ -140,7 +138,7 @@ def _indent(draw: Draw, text: str) -> str:
     return "\n".join(lines)
 
 
-def _other_value(draw: Draw, text: str) -> str:
+def _other_value(draw: st.DrawFn, text: str) -> str:
     found = list(_SCALAR.finditer(text))
     if not found:
         return text
@@ -148,7 +146,7 @@ def _other_value(draw: Draw, text: str) -> str:
     return text[: scalar.start()] + draw(st.sampled_from(HOSTILE)) + text[scalar.end() :]
 
 
-def _referring_value(draw: Draw, text: str) -> str:
+def _referring_value(draw: st.DrawFn, text: str) -> str:
     """What stood there comes from the environment now, as a whole or in part."""
     found = list(_SCALAR.finditer(text))
     if not found:
@@ -161,7 +159,7 @@ def _referring_value(draw: Draw, text: str) -> str:
     return text[: scalar.start()] + form.format(reference, old=scalar[0]) + text[scalar.end() :]
 
 
-def _dressed_value(draw: Draw, text: str) -> str:
+def _dressed_value(draw: st.DrawFn, text: str) -> str:
     found = list(_SCALAR.finditer(text))
     if not found:
         return text
@@ -174,7 +172,7 @@ def _dressed_value(draw: Draw, text: str) -> str:
     return text[: scalar.start()] + dress.format(*[scalar[0]] * 2) + text[scalar.end() :]
 
 
-def _other_key(draw: Draw, text: str) -> str:
+def _other_key(draw: st.DrawFn, text: str) -> str:
     found = list(_KEY.finditer(text))
     if not found:
         return text
@@ -182,11 +180,11 @@ def _other_key(draw: Draw, text: str) -> str:
     return text[: key.start()] + draw(st.sampled_from(KEYS)) + text[key.end() :]
 
 
-def _other_ends(draw: Draw, text: str) -> str:
+def _other_ends(draw: st.DrawFn, text: str) -> str:
     return text.replace("\n", draw(st.sampled_from(["\r\n", "\r", "\x85", "\u2028", "\n\n", "\n\r"])))
 
 
-def _graft(draw: Draw, text: str) -> str:
+def _graft(draw: st.DrawFn, text: str) -> str:
     """Lines of another file."""
     lines, others = text.split("\n"), draw(st.sampled_from(SEEDS)).split("\n")
     first, end = _lines(draw, others, most=12)
@@ -194,7 +192,7 @@ def _graft(draw: Draw, text: str) -> str:
     return "\n".join(lines[:at] + others[first:end] + lines[at:])
 
 
-def _cut_off(draw: Draw, text: str) -> str:
+def _cut_off(draw: st.DrawFn, text: str) -> str:
     return text[: _place(draw, text)]
 
 
@@ -205,7 +203,7 @@ SLIPS: tuple[Slip, ...] = (
 
 
 @st.composite
-def slipped(draw: Draw, seeds: Sequence[str] = SEEDS, slips: Sequence[Slip] = SLIPS, most: int = 4) -> str:
+def slipped(draw: st.DrawFn, seeds: Sequence[str] = SEEDS, slips: Sequence[Slip] = SLIPS, most: int = 4) -> str:
     """A rule file in which up to so many things went wrong."""
     text: str = draw(st.sampled_from(seeds))
     for slip in draw(st.lists(st.sampled_from(slips), min_size=1, max_size=most)):
@@ -219,7 +217,7 @@ def referring() -> st.SearchStrategy[str]:
 
 
 @st.composite
-def encoded(draw: Draw, texts: st.SearchStrategy[str]) -> bytes:
+def encoded(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> bytes:
     """The bytes of a text as editors save it, good ones and bad."""
     text: str = draw(texts)
     codec = draw(st.sampled_from(["utf-8", "utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "latin-1", "cp1252"]))

@@ -198,7 +198,8 @@ class Model:
 
     def forget_rulesets(self, before: datetime, keep: set[str]) -> int:
         """Remove rule sets of which nothing is left; the count."""
-        named = {one.ruleset for one in (*self.events.values(), *self.deliveries.values())} | keep
+        named = {event.ruleset for event in self.events.values()} | keep
+        named |= {delivery.ruleset for delivery in self.deliveries.values()}
         unused = [one for one, loaded_at in self.rulesets.items() if one not in named and loaded_at < before]
         for one in unused:
             del self.rulesets[one]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +18,7 @@ names = st.lists(_words, min_size=1, max_size=5).map(".".join)
 
 
 @st.composite
-def fitting_names(draw: Callable[[st.SearchStrategy[Any]], Any], pattern: str) -> str:
+def fitting_names(draw: st.DrawFn, pattern: str) -> str:
     """A name that a pattern was meant for, each star standing for something; perhaps with one letter wrong."""
     segments: list[str] = []
     parts = pattern.split(".")

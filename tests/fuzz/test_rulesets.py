@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from hypothesis import given
@@ -110,6 +111,7 @@ def test_judging_agrees_with_a_plain_reading_and_with_its_explanation(
     sieving = RuleSet(as_loaded.rules, sieve_from=0)
     forgetful = RuleSet(as_loaded.rules, remembered_names=2, remembered_rules=4, sieve_from=2)
     for one in [*came, *came]:
+        look = partial(getattr, one, "namespace")
         expected = judge(rules, *one)
         routes = [
             Route(rule["name"], destination)
@@ -118,12 +120,12 @@ def test_judging_agrees_with_a_plain_reading_and_with_its_explanation(
         ]
         in_order = sorted(routes, key=lambda route: [rule["name"] for rule in rules].index(route.rule))
         for compiled in (as_loaded, sieving, forgetful):
-            judged = compiled.judge(one.name, one.source, lambda one=one: one.namespace)
+            judged = compiled.judge(one.name, one.source, look)
             assert judged.matched == tuple(
                 rule["name"] for rule, verdict in zip(rules, expected, strict=True) if verdict.matched
             )
             assert list(judged.routes) == in_order
-        verdicts = as_loaded.explain(one.name, one.source, lambda one=one: one.namespace)
+        verdicts = as_loaded.explain(one.name, one.source, look)
         assert [verdict.rule for verdict in verdicts] == [rule["name"] for rule in rules]
         for verdict, meant in zip(verdicts, expected, strict=True):
             assert (verdict.matched, verdict.destinations) == (meant.matched, meant.destinations)

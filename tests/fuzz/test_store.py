@@ -329,21 +329,22 @@ class Histories(RuleBasedStateMachine):
         if verb == "own":  # the promise: call it again before claiming
             self.own(set(self.owned))
 
-    async def verb(self, verb: str, delivery: Delivery) -> object:
+    async def verb(self, verb: str, delivery: Delivery) -> None:
         now, name = self.clock.now(), delivery.destination
         if verb == "claim":
-            return await self.store.claim(delivery.id, self.owned.get(name, 1), now)
-        if verb == "own":
-            return await self.store.own(DESTINATIONS, now)
-        if verb == "bury":
-            return await self.store.bury(name, now, "gone")
-        if verb == "insert":
-            return await self.store.insert(self.values.delivery(self.model.events[delivery.event_id], name))
-        if verb == "take_back":
-            return await self.store.take_back((), now)
-        if verb == "forget":
-            return await self.store.forget(Expiry(now, now), 0, 10)
-        return await self.store.save_ruleset(self.text_of("rules-4"))
+            await self.store.claim(delivery.id, self.owned.get(name, 1), now)
+        elif verb == "own":
+            await self.store.own(DESTINATIONS, now)
+        elif verb == "bury":
+            await self.store.bury(name, now, "gone")
+        elif verb == "insert":
+            await self.store.insert(self.values.delivery(self.model.events[delivery.event_id], name))
+        elif verb == "take_back":
+            await self.store.take_back((), now)
+        elif verb == "forget":
+            await self.store.forget(Expiry(now, now), 0, 10)
+        else:
+            await self.store.save_ruleset(self.text_of("rules-4"))
 
     @rule()
     def the_process_is_killed(self) -> None:
