@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from router.payload import JSON, dump_json, parse_body
@@ -35,6 +36,24 @@ class DeliveryState(StrEnum):
 
 
 _FINAL = frozenset({DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.SUPPRESSED, DeliveryState.MERGED})
+
+LEADS_TO: Mapping[DeliveryState, frozenset[DeliveryState]] = MappingProxyType(
+    {
+        DeliveryState.HELD: frozenset({DeliveryState.PENDING, DeliveryState.SUPPRESSED, DeliveryState.DEAD}),
+        DeliveryState.PENDING: frozenset(
+            {DeliveryState.SENDING, DeliveryState.SUPPRESSED, DeliveryState.MERGED, DeliveryState.DEAD}
+        ),
+        DeliveryState.RETRYING: frozenset(
+            {DeliveryState.SENDING, DeliveryState.PENDING, DeliveryState.MERGED, DeliveryState.DEAD}
+        ),
+        DeliveryState.SENDING: frozenset(
+            {DeliveryState.DELIVERED, DeliveryState.RETRYING, DeliveryState.DEAD}
+            | {DeliveryState.SUPPRESSED, DeliveryState.PENDING}
+        ),
+    }
+    | dict.fromkeys(_FINAL, frozenset())
+)
+"""The only transitions there are; `docs/states.md` says what each is because of."""
 
 
 OWN_SOURCE = "router"

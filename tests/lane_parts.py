@@ -137,6 +137,9 @@ class Settings:
     place: Place
     more: Mapping[str, Any] = field(default_factory=dict)
 
+    def destination(self) -> Destination:
+        return Memory(place=self.place, **self.more)
+
 
 class Rig:
     """
@@ -162,9 +165,9 @@ class Rig:
         self._http = make_http_client()
         self._versions: dict[str, Configuration] = {}
         self.configuration = self.version(destinations)
-        ids = IdSource(self.clock)
+        self.ids = IdSource(self.clock)
         self.lanes = Lanes(
-            ids=ids,
+            ids=self.ids,
             store=self.store,
             attempts=Attempts(
                 ruleset=self._ruleset,
@@ -180,7 +183,7 @@ class Rig:
             configuration=lambda: self.configuration,
             store=self.store,
             lanes=self.lanes,
-            ids=ids,
+            ids=self.ids,
             clock=self.clock,
         )
 
@@ -205,7 +208,7 @@ class Rig:
             f'  - {{name: everything, events: "*", to: [{names}], message: "{{{{ payload.n }}}}"}}\n'
         )
         loaded = load_text(text, "rules.yaml", {})
-        served = {name: Memory(place=given.place, **given.more) for name, given in destinations.items()}
+        served = {name: given.destination() for name, given in destinations.items()}
         made = replace(loaded, hash=f"version-{len(self._versions)}", destinations=served)
         self._versions[made.hash] = made
         return made

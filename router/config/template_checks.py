@@ -23,6 +23,10 @@ from router.messages.render import Renderer
 from router.messages.spec import MessageSpec, Style
 
 _ANY_STYLE = Style(Markup.TEXT, "text", forwards_as_is=True)
+_FILLED_IN = (
+    "with what its references stand for, this is no template that can be used; a ${…} may stand among the words of a"
+    " template, not inside {{ … }} or {% … %}"
+)
 
 
 class TemplateChecks:
@@ -84,6 +88,15 @@ class TemplateChecks:
         for problem in problems:
             self._note(problem, node)
 
+    def _sentence(self, problem: TemplateProblem, scalar: Scalar) -> str:
+        """What to say of a text; where it came from outside, nothing that only shows with the values filled in."""
+        if not scalar.outside:
+            return problem.sentence
+        if problem.path == ("template",):
+            return "no template has the name that this reference stands for"
+        as_written = self._renderer.inspection.text_problems(scalar.text, problem.path)
+        return problem.sentence if problem.sentence in {each.sentence for each in as_written} else _FILLED_IN
+
     def _note(self, problem: TemplateProblem, node: MapNode) -> None:
         if problem.template is not None:
             lines = LINE_BREAK.split(self._files.get(problem.template, ""))
@@ -94,7 +107,7 @@ class TemplateChecks:
         found = _follow(node, problem.path)
         if isinstance(found, Scalar):
             place = locate(found, self._reading.text, problem.line, problem.column)
-            self._reading.error(place, problem.sentence)
+            self._reading.error(place, self._sentence(problem, found))
         else:
             self._reading.error(found, f"{named(problem.path[0])[1:-1]}: {problem.sentence}")
 
