@@ -38,7 +38,7 @@ from router.intake import Limits
 from router.listener import Listener
 from router.logs import configure_logging
 from router.secret import Redactor
-from router.smtp import Smtp
+from router.smtp.client import Smtp
 from router.sockets import allow_many_descriptors, listen_on
 from router.store.base import Store
 from router.store.sqlite import SqliteStore
@@ -138,9 +138,10 @@ class App:
             clock=self.clock,
             redactor=redactor,
         )
-        self.lanes.on_death = alerts.died
-        self.ingress.on_refused = alerts.refused
-        self.reloader.on_change = alerts.reloaded
+        if not self.settings.dry_run:  # sends nothing, and leaves what is to be told for who does
+            self.lanes.on_death = alerts.died
+            self.ingress.on_refused = alerts.refused
+            self.reloader.on_change = alerts.reloaded
         return alerts
 
     def _make_parts(self, redactor: Redactor) -> Parts:
@@ -189,7 +190,8 @@ class App:
         self.public_url = _url(scheme, self.settings.listen.host, self._listener.port)
         self.lanes.adopt(self.rulesets.current)  # a SIGHUP may have been quicker
         await self.lanes.bury_removed()
-        self.alerts.start()
+        if not self.settings.dry_run:
+            self.alerts.start()
         self.reloader.watch()
         self.retention.start()
         self.stage = "serving"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -128,13 +128,6 @@ class Store(SqliteStore):
     async def attempts(self, delivery_id: int) -> Sequence[Attempt]:
         await self._before("attempts")
         return await super().attempts(delivery_id)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Let the loop turn until something is so."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - the product has no event for what these tests wait for
-            await asyncio.sleep(0)
 
 
 @dataclass(frozen=True)

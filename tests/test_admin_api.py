@@ -230,6 +230,7 @@ async def test_a_delivery_is_listed_with_its_fate(tmp_path: Path) -> None:
             "due_at": None,
             "created_at": "2026-03-02T09:15:00.000Z",
             "updated_at": "2026-03-02T09:15:00.000Z",
+            "handled": False,
         }
 
 
@@ -258,7 +259,7 @@ async def test_one_delivery_shows_what_was_sent_and_every_attempt(tmp_path: Path
         (listed,) = await router.deliveries()
         told = await router.get(f"deliveries/{listed['id']}")
         assert listed.items() <= told.items()
-        assert set(told) == {*listed, "origin_id", "ruleset", "message", "message_error", "history"}
+        assert set(told) == {*listed, "origin_id", "ruleset", "message", "message_error", "history", "follow_ups"}
         assert told["message"] == {"text": "Release checklist!"}
         assert (told["message_error"], told["origin_id"]) == (None, None)
         first, second = told["history"]

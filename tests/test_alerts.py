@@ -124,6 +124,27 @@ class TestDeadLetters:
                 ("admins", "alert"),
             ]
 
+    async def test_a_replay_of_many_leaves_alerts_out(self, tmp_path: Path) -> None:
+        """What they told of has changed since. One by its id is sent again, and its death is told to nobody either."""
+        async with (
+            Sink() as docs,
+            Sink() as admins,
+            RunningRouter(tmp_path, rules(docs, admins, docs_more=NO_RETRY, admins_more=NO_RETRY)) as router,
+        ):
+            docs.answer_with(BROKEN, answer(200))
+            admins.answer_with(BROKEN)
+            await die(router)
+            await router.advance(minutes=1)
+            many = (await router.post("/api/v1/replay", {})).json()
+            assert [(one["reason"], one["count"]) for one in many["skipped"]] == [("alert", 1)]
+            assert len(many["replayed"]) == 1
+            (told,) = await router.deliveries(destination="admins")
+            assert (await router.post(f"/api/v1/deliveries/{told['id']}/replay")).status_code == 200
+            await router.settle()
+            await router.advance(minutes=60)
+            assert [one["cause"] for one in await router.deliveries(destination="admins")] == ["alert", "alert"]
+            assert len(admins.received) == 2
+
     async def test_what_died_before_a_restart_is_told_after_it(self, tmp_path: Path) -> None:
         """The count of untold dead letters is on disk with the deaths, and so is the time of the last alert."""
         async with Sink() as docs, Sink() as admins:
@@ -169,6 +190,21 @@ class TestDeadLetters:
                 await router.advance(seconds=1)
                 assert [alert(request)["count"] for request in admins.received] == [1]
 
+    async def test_a_dry_run_tells_nobody_and_forgets_nothing(self, tmp_path: Path) -> None:
+        """What is to be told waits for a router that sends."""
+        async with Sink() as docs, Sink() as admins:
+            docs.answer_with(BROKEN)
+            text = rules(docs, admins, docs_more=NO_RETRY)
+            async with RunningRouter(tmp_path, text) as router:
+                await die(router)
+            async with RunningRouter(tmp_path, text, clock=router.clock, dry_run=True) as router:
+                await router.advance(minutes=30)
+                assert [one.deaths for one in await router.app.store.untold()] == [1]
+            async with RunningRouter(tmp_path, text, clock=router.clock) as router:
+                await router.settle()
+                await router.advance(seconds=2)
+            assert [alert(request)["count"] for request in admins.received] == [1]
+
 
 class TestAlertsAsDeliveries:
     async def test_an_alert_is_a_delivery_of_an_event_of_the_routers_own(self, tmp_path: Path) -> None:
@@ -192,6 +228,11 @@ class TestAlertsAsDeliveries:
             (own,) = (await router.get("events", source="router"))["events"]
             assert own["id"] == told["event_id"]
             assert (await router.get(f"events/{own['id']}"))["verdicts"] == []
+            refused = await router.post(f"/api/v1/events/{own['id']}/replay")
+            assert (refused.status_code, refused.json()["error"]) == (422, "own_event")
+            assert (await router.post(f"/api/v1/deliveries/{told['id']}/replay")).status_code == 200
+            await router.settle()
+            assert admins.received[0].body == admins.received[1].body
             assert (await router.get("stats"))["events"] == 1
 
     @pytest.mark.parametrize("kind", ["slack", "log", "http"])

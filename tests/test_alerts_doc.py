@@ -9,10 +9,11 @@ from pathlib import Path
 
 from router.config.load import load_text
 from router.delivery.alert_texts import AlertKind, about_deaths, about_reload, about_signatures, about_silence
-from router.delivery.own_events import make_event
+from router.delivery.own_events import make_own_event
 from router.events import OWN_SOURCE, Delivery, DeliveryState, Markup
 from router.messages.context import build_namespace
-from router.messages.render import MessageSpec, Renderer, Style
+from router.messages.render import Renderer
+from router.messages.spec import MessageSpec, Style
 from router.payload import JSON, dump_json
 from router.sources import DEFAULT_KIND
 from router.store.base import ListedDelivery, Untold
@@ -62,7 +63,7 @@ def test_the_example_loads() -> None:
 
 def test_the_message_is_what_goes_out() -> None:
     """Word for word."""
-    event = make_event("alert.dead", OWN_SOURCE, dump_json({"alert": deaths()}), event_id=1, at=START)
+    event = make_own_event("alert.dead", OWN_SOURCE, dump_json({"alert": deaths()}), event_id=1, at=START)
     namespace = build_namespace(event, DEFAULT_KIND, None)
     assert namespace["event"]["title"] == "2 messages to docs could not be delivered"
     message = Renderer({}).render(MessageSpec(), Style(Markup.TEXT, "text", forwards_as_is=False), namespace)

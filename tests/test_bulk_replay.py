@@ -9,8 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
+import httpx
 import pytest
 
+from router.clock import SystemClock
+from router.config.load import load
 from router.config.reload import RuleSets
 from router.delivery.bulk import Bulk, Place, Step, Wish
 from router.delivery.replay import CannotReplay
@@ -19,12 +22,14 @@ from router.errors import StoreUnavailable
 from router.events import Cause, Delivery, DeliveryState, Message
 from router.ids import IdSource
 from router.store.base import DeliveryFilter, Expiry, Objection
+from router.store.sqlite import SqliteReader, SqliteStore
 from tests.admin_calls import PAGE, ask, failing
 from tests.fakes import Clock
 from tests.lane_parts import Place as Target
 from tests.lane_parts import Rig, Settings, Store
 from tests.mail_sinks import MailSink
-from tests.running import RunningRouter
+from tests.process import RouterProcess
+from tests.running import SOURCES, TOKEN, RunningRouter
 from tests.sinks import Sink, answer
 from tests.store.values import Values
 
@@ -535,6 +540,57 @@ async def test_reload_takes_the_destination_away_in_the_middle(stage: Stage, man
     made = [(one.state, one.reason) for one in listed if one.cause is Cause.REPLAY]
     assert made == [(DEAD, "destination removed")]
     assert stage.target.received == other.received == []
+
+
+async def test_killed_in_the_middle(tmp_path: Path) -> None:
+    """A router that is killed during a replay of many has stored whole steps: the same call after the start goes on."""
+    (tmp_path / "rules.yaml").write_text(SOURCES + RULES)
+    environ = {"SPACES_TOKEN": TOKEN}
+    dead = await two_thousand_dead_letters(tmp_path, load(tmp_path / "rules.yaml", environ).hash)
+    router = RouterProcess(tmp_path, environ)
+    async with httpx.AsyncClient(timeout=30) as client:
+
+        async def replay() -> None:
+            wish: dict[str, Any] = {}
+            while True:
+                told = (await client.post(f"{router.admin}{REPLAY}", json=wish)).json()
+                if told["next"] is None:
+                    return
+                wish["cursor"] = told["next"]
+
+        async def pending() -> int:
+            stats = (await client.get(f"{router.admin}/api/v1/stats")).json()
+            return int(stats["destinations"]["wiki"]["pending"])
+
+        for enough in (300, 1200):
+            await router.start()
+            run = asyncio.create_task(replay())
+            while await pending() < enough and not run.done():
+                pass
+            await router.kill()
+            await asyncio.wait([run])
+            assert isinstance(run.exception(), httpx.TransportError | None)
+        await router.start()
+        await replay()
+        await replay()
+        assert await router.stop() == 0
+    reader = SqliteReader(tmp_path / "data" / "router.db")
+    await reader.open()
+    listed = await reader.deliveries(DeliveryFilter(limit=10_000))
+    await reader.close()
+    replays = Counter(one.delivery.origin_id for one in listed if one.delivery.cause is Cause.REPLAY)
+    assert replays == dict.fromkeys(dead, 1)
+
+
+async def two_thousand_dead_letters(folder: Path, today: str) -> list[int]:
+    store = SqliteStore(folder / "data" / "router.db", SystemClock())
+    values = Values(Clock(SystemClock().now()))
+    await store.open()
+    events = [values.event(b"[%d]" % number, ruleset=today) for number in range(2000)]
+    made = [values.delivery(event, "wiki", rule="pages", ruleset=today, state=DEAD) for event in events]
+    await asyncio.gather(*(store.accept(event, [one]) for event, one in zip(events, made, strict=True)))
+    await store.close()
+    return [one.id for one in made]
 
 
 async def test_events_come_in_meanwhile(stage: Stage) -> None:

@@ -11,10 +11,10 @@ from router.delivery.fallback import fallback_to
 from router.destinations.log import Log
 from router.events import Cause, Delivery, DeliveryState
 from tests.fakes import START
-from tests.lane_parts import until
 from tests.running import RunningRouter
 from tests.sinks import Sink, answer
 from tests.store.disks import FailingDisk
+from tests.waiting import until
 
 BROKEN = answer(503, "we are closed")
 
@@ -45,6 +45,10 @@ async def test_what_died_goes_to_the_fallback_worded_for_its_type(tmp_path: Path
         assert "*Page moved*" in request.json["text"]
         assert (await router.get(f"deliveries/{instead['id']}"))["origin_id"] == dead["id"]
         assert instead["rule"] == "everything"
+        assert (dead["handled"], instead["handled"]) == (True, False)
+        assert (await router.get(f"deliveries/{dead['id']}"))["follow_ups"] == [
+            {"id": instead["id"], "cause": "fallback", "destination": "ops", "state": "delivered"}
+        ]
 
 
 async def test_a_rule_that_words_its_message_words_the_fallback_too(tmp_path: Path) -> None:
@@ -74,6 +78,7 @@ async def test_a_fallback_has_no_fallback(tmp_path: Path) -> None:
         await router.settle()
         await router.advance(minutes=30)
         assert told(await router.deliveries()) == [("docs", "rule", "dead"), ("ops", "fallback", "dead")]
+        assert [one["handled"] for one in await router.deliveries()] == [False, False]
         assert (len(docs.received), len(ops.received)) == (1, 1)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from router.admin.query import ID_DIGITS
+from router.delivery.replay import NOT_FINAL, WHY_SKIPPED
 from router.events import Cause, DeliveryState, Outcome
 
 Schema: TypeAlias = dict[str, Any]
@@ -78,6 +79,8 @@ NEXT = or_null(text("The `cursor` of the following part; null at the end.", "ZXZ
 DESTINATION = text("Name of a destination.", "docs")
 RULE = text("Name of a rule.", "page changes")
 UPSTREAM_ID = or_null(text("The sender's own id: the `Delivery` header.", "6f1a7c1e-8c1f-4d5e-b8a0-2f9f6f1f4a22"))
+NO_DESTINATION = ("unknown_destination", "destination_disabled", "ruleset_gone")
+"""Why a delivery cannot be sent with today's rule file."""
 FINAL_STATES = [state.value for state in DeliveryState if state.is_final]
 ANYTHING: Schema = {"description": "Any JSON value.", "examples": [{"page": {"id": 5148}}]}
 
@@ -110,6 +113,7 @@ _DELIVERY: Mapping[str, Schema] = {
     "created_at": moment("When it was made."),
     "updated_at": moment("When it last changed."),
     "last_error": or_null(text("What went wrong last.", "HTTP 404 (Not Found): no_service")),
+    "handled": flag("It is dead, and its replay or fallback, or one of those in turn, was delivered."),
 }
 
 _MESSAGE = or_null(ref("Message"))
@@ -215,6 +219,18 @@ SCHEMAS: Mapping[str, Schema] = {
             "message": _MESSAGE,
             "message_error": _MESSAGE_ERROR,
             "history": many(ref("Attempt"), "Attempts, from the first."),
+            "follow_ups": many(
+                record(
+                    "A delivery that replays it or stands in for it.",
+                    {
+                        "id": REPLAY_ID,
+                        "cause": choice("", Cause),
+                        "destination": DESTINATION,
+                        "state": choice("", DeliveryState),
+                    },
+                ),
+                "What was sent in its place.",
+            ),
         },
     ),
     "Message": record(
@@ -304,8 +320,8 @@ SCHEMAS: Mapping[str, Schema] = {
     "Skipped": record(
         "Why so many were not replayed.",
         {
-            "reason": text("For programs.", "replayed_before"),
-            "message": text("For people.", "it was replayed before"),
+            "reason": choice("For programs.", [*WHY_SKIPPED, *NO_DESTINATION]),
+            "message": text("For people.", WHY_SKIPPED[NOT_FINAL]),
             "count": count(example=1),
         },
     ),

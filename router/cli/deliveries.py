@@ -100,7 +100,7 @@ def delivery_lines(found: Sequence[Mapping[str, Any]], now: datetime) -> list[st
             str(one["id"]),
             plain(one["event"]),
             plain(one["destination"]),
-            plain(one["state"]),
+            plain(one["state"]) + (", handled" if one.get("handled") else ""),
             ago(parse_time(one["created_at"]), now),
         )
         for one in found

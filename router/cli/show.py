@@ -102,7 +102,9 @@ def _delivery_lines(one: Mapping[str, Any], now: datetime) -> Iterator[str]:
         yield _fact("changed", _moment(one["updated_at"], now))
     yield ""
     yield paragraph(_next_step(one, now), "  ")
-    if one["state"] in ("dead", "suppressed"):
+    for later in one.get("follow_ups", ()):
+        yield paragraph(_follow_up(later), "  ")
+    if one["state"] in ("dead", "suppressed") and not one.get("handled"):
         is_gone = one["reason"] == "destination removed" and not one["type"]
         to = " --to NAME (its own destination is gone from the rule file)" if is_gone else ""
         yield f"  To send it once more: spaces-router replay {one['id']}{to}"
@@ -135,6 +137,16 @@ def _next_step(one: Mapping[str, Any], now: datetime) -> str:
             return f"It is held back{': ' + reason if reason else ''}; it is due {ahead(due, now)}, at {local(due)}."
         case _:
             return "It waits for its turn."
+
+
+def _follow_up(later: Mapping[str, Any]) -> str:
+    what = "Its fallback" if later["cause"] == "fallback" else "It was replayed:"
+    return (
+        f"{what} {later['id']} to {plain(later['destination'])} {_STANDS.get(later['state'], 'is ' + later['state'])}."
+    )
+
+
+_STANDS = {"delivered": "was delivered", "dead": "is dead too", "suppressed": "was suppressed"}
 
 
 def _message_lines(one: Mapping[str, Any]) -> Iterator[str]:

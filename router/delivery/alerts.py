@@ -20,7 +20,7 @@ from router.clock import Clock, Timer
 from router.config.model import Configuration
 from router.config.reload import ReloadState
 from router.delivery.alert_texts import AlertKind, about_deaths, about_reload, about_signatures
-from router.delivery.own_events import make_event
+from router.delivery.own_events import make_own_event
 from router.delivery.silence import Silences
 from router.errors import StoreUnavailable
 from router.events import OWN_SOURCE, Cause, Delivery, DeliveryState, Event
@@ -256,7 +256,7 @@ class Alerts:
             return False
         now, ruleset = self._clock.now(), self._configuration().hash
         body = self._redactor.redact(dump_json({"alert": dict(model)}).decode()).encode()
-        event = make_event(
+        event = make_own_event(
             f"alert.{model['kind']}", OWN_SOURCE, body, event_id=self._ids.next(), at=now, ruleset=ruleset
         )
         delivery = Delivery(

@@ -19,7 +19,7 @@ from router.errors import PermanentFailure, RenderFailure, StoreUnavailable, Tem
 from router.events import Attempt, Delivery, DeliveryState, Event, Message, Outcome
 from router.histogram import Histogram
 from router.messages.context import build_namespace
-from router.messages.render import MessageSpec, Style
+from router.messages.spec import MessageSpec, Style
 from router.payload import JSON
 from router.secret import Redactor
 from router.sources import KINDS

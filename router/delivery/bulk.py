@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from router.delivery.replay import CannotReplay, check_destination, dealt_with
+from router.delivery.replay import ALERT, CannotReplay, check_destination, dealt_with
 from router.delivery.replayer import NotNow, Replayer, Skipped
 from router.delivery.unsent import would_say
 from router.errors import StoreUnavailable
-from router.events import Delivery, DeliveryState, Message
+from router.events import Cause, Delivery, DeliveryState, Message
 from router.store.base import ReplayFilter
 from router.store.kin import Kin
 
@@ -189,7 +189,8 @@ class Bulk:
         for origin, kin in listed.found:
             family = imagined.setdefault(origin.event_id, [*kin])
             try:
-                word = dealt_with(origin.id, family, _again_from(wish, place))
+                is_alert = origin.cause is Cause.ALERT
+                word = ALERT if is_alert else dealt_with(origin.id, family, _again_from(wish, place))
                 if word is not None:
                     batch.skipped[Skipped.because(word)] += 1
                     continue

@@ -10,7 +10,7 @@ from router.events import Event
 from router.sources import DEFAULT_KIND
 
 
-def make_event(name: str, source: str, body: bytes, *, event_id: int, at: datetime, ruleset: str = "") -> Event:
+def make_own_event(name: str, source: str, body: bytes, *, event_id: int, at: datetime, ruleset: str = "") -> Event:
     """
     Make an event that did not come from outside.
 

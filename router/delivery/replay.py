@@ -21,11 +21,13 @@ from router.store.kin import Kin, handled
 NOT_FINAL = "not_final"
 REPLAYED = "replayed"
 BY_FALLBACK = "delivered_by_fallback"
+ALERT = "alert"
 
 WHY_SKIPPED = {
     NOT_FINAL: "under way already: it may still arrive by itself",
     REPLAYED: "replayed before; with 'again' that does not count",
     BY_FALLBACK: "delivered by a fallback; with 'again' that does not count",
+    ALERT: "alerts of the router: what they tell of has changed since; replay one by its id",
     EVENT_GONE: "not in the store any more: removed after its retention, or by a purge",
 }
 """A sentence for each word that speaks against inserting a replay."""
@@ -85,7 +87,8 @@ def replay(origin: Delivery, to: str | None, today: Configuration, delivery_id: 
         due_at=at,
         created_at=at,
         updated_at=at,
-        cause=Cause.REPLAY,
+        # An alert stays one, of whose death nobody is told.
+        cause=Cause.ALERT if origin.cause is Cause.ALERT else Cause.REPLAY,
         origin_id=origin.id,
         message=_with_progress(kept, origin, destination),
     )

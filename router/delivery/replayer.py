@@ -142,6 +142,10 @@ class Replayer:
         event = await self.store.event(event_id)
         if event is None:
             return None
+        if event.is_own:
+            raise CannotReplay(
+                "own_event", f"event {event_id} is an alert of the router, which no rule judges; replay its delivery"
+            )
         today = self.rulesets.current
         judgement = judge(event, today)
         before = await self.store.deliveries(DeliveryFilter(event_id=event_id, limit=_MOST_DELIVERIES))

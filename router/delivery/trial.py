@@ -7,10 +7,10 @@ from datetime import datetime
 
 from router.config.model import Configuration
 from router.delivery.attempt import namespace_of, own_spec, send_in_time, style_of
-from router.delivery.own_events import make_event
+from router.delivery.own_events import make_own_event
 from router.destinations.base import Clients, Destination, Outgoing, Receipt
 from router.events import OWN_SOURCE, Cause, Delivery, DeliveryState, Event
-from router.messages.render import MessageSpec
+from router.messages.spec import MessageSpec
 from router.payload import dump_json
 from router.samples import sample
 from router.sources import DEFAULT_KIND
@@ -24,14 +24,14 @@ _TEXT = SUBJECT + ": what goes to “{{ destination.name }}” arrives here. Not
 def trial_event(destination: str, number: int, now: datetime) -> Event:
     """Make the event of a test message: what an endpoint gets that takes events as they come."""
     body = dump_json({"message": f"{SUBJECT}. Nothing has happened in Spaces.", "destination": destination})
-    return make_event(EVENT, OWN_SOURCE, body, event_id=number, at=now)
+    return make_own_event(EVENT, OWN_SOURCE, body, event_id=number, at=now)
 
 
 def sample_event(name: str, configuration: Configuration, number: int, now: datetime) -> Event:
     """Make an event of Spaces from its sample, as if it came from the first such source of the rule file."""
     sources = [source.name for source in configuration.sources.values() if source.kind == DEFAULT_KIND]
     source = sources[0] if sources else OWN_SOURCE
-    return make_event(name, source, sample(name), event_id=number, at=now)
+    return make_own_event(name, source, sample(name), event_id=number, at=now)
 
 
 async def try_out(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
-from router.events import Attempt, Delivery, DeliveryState, Event, Message, Rejection
+from router.events import Attempt, Cause, Delivery, DeliveryState, Event, Message, Rejection
 from router.store.figures import Figures
 from router.store.kin import Kin
 
@@ -228,12 +228,31 @@ EVENT_GONE = "event_gone"
 
 
 @dataclass(frozen=True)
+class FollowUp:
+    """A delivery that names another one as its origin: its replay, or its fallback."""
+
+    id: int
+    cause: Cause
+    destination: str
+    state: DeliveryState
+
+
+@dataclass(frozen=True)
 class ListedDelivery:
-    """A delivery with what a list shows of its event. Lists leave `delivery.message` None."""
+    """
+    A delivery with what is shown beside it.
+
+    Attributes:
+        delivery: Lists leave its `message` None.
+        handled: It is dead, and a replay or a fallback of it, or one of those in turn, was delivered.
+        follow_ups: Oldest first; lists leave them out.
+    """
 
     delivery: Delivery
     event_name: str
     upstream_id: str | None
+    handled: bool = False
+    follow_ups: Sequence[FollowUp] = ()
 
 
 @dataclass(frozen=True)
@@ -403,6 +422,25 @@ class Store(Protocol):
         """
         ...
 
+    # Alerts
+
+    async def untold(self) -> Sequence[Untold]:
+        """List the destinations with dead letters that no alert has told of; a verb that reads."""
+        ...
+
+    async def alert(self, event: Event, delivery: Delivery, told: Untold | None = None) -> None:
+        """
+        Store an alert: an event of the router's own, which counts as none that came, and its delivery.
+
+        Args:
+            told: The dead letters that it tells of; what died meanwhile is still to be told.
+        """
+        ...
+
+    async def forget_untold(self) -> None:
+        """Let no alert tell of what has died so far."""
+        ...
+
     # What an admin asks for
 
     async def insert_unless(self, deliveries: Sequence[Delivery], objection: Objection) -> Sequence[str | None]:
@@ -423,25 +461,6 @@ class Store(Protocol):
 
     async def accept_rejected(self, rejected_id: int, event: Event, deliveries: Sequence[Delivery]) -> Accepted | None:
         """Accept the event of a request that was answered 400, which is not kept as such any more; None without it."""
-        ...
-
-    # Alerts
-
-    async def untold(self) -> Sequence[Untold]:
-        """List the destinations with dead letters that no alert has told of; a verb that reads."""
-        ...
-
-    async def alert(self, event: Event, delivery: Delivery, told: Untold | None = None) -> None:
-        """
-        Store an alert: an event of the router's own, which counts as none that came, and its delivery.
-
-        Args:
-            told: The dead letters that it tells of; what died meanwhile is still to be told.
-        """
-        ...
-
-    async def forget_untold(self) -> None:
-        """Let no alert tell of what has died so far."""
         ...
 
     # Forgetting

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import apsw
 
 from router.clock import from_ms, to_ms
-from router.events import OWN_SOURCE, Attempt, Delivery, DeliveryState, Event, Rejection
+from router.events import OWN_SOURCE, Attempt, Cause, Delivery, DeliveryState, Event, Rejection
 from router.store.base import (
     DeliveryFilter,
     EventFilter,
+    FollowUp,
     LaneState,
     ListedDelivery,
     Moments,
@@ -21,6 +23,7 @@ from router.store.base import (
     Untold,
 )
 from router.store.counts import Totals
+from router.store.kin import KIN_COLUMNS, Kin, handled
 from router.store.rows import (
     ATTEMPT_COLUMNS,
     DELIVERY_COLUMNS,
@@ -46,6 +49,9 @@ _UNDER_WAY = ("pending", "retrying", "sending")
 _LISTED = (
     "SELECT " + ", ".join(f"d.{column.strip()}" for column in DELIVERY_COLUMNS.rsplit(",", 1)[0].split(","))
 ) + ", NULL, e.name, e.upstream_id FROM deliveries d JOIN events e ON e.id = d.event_id"
+
+Ask: TypeAlias = Callable[[str, Row], Iterable[Row]]
+"""Runs a statement: of a reading connection, or of a transaction."""
 
 CLOCK_SLACK = timedelta(hours=1)
 """Ids grow with time, but a clock may have been set back; further apart than this, order of ids is order of time."""
@@ -112,7 +118,15 @@ def events(connection: apsw.Connection, wanted: EventFilter) -> list[Event]:
 
 def delivery(connection: apsw.Connection, delivery_id: int) -> ListedDelivery | None:
     row = connection.execute(f"{_LISTED.replace('NULL', 'd.message')} WHERE d.id = ?", (delivery_id,)).fetchone()
-    return None if row is None else _listed(row)
+    if row is None:
+        return None
+    listed = _listed(connection, row)
+    follow_ups = [
+        FollowUp(one.id, Cause(one.cause), one.destination, DeliveryState(one.state))
+        for one in kin_of(connection.execute, listed.delivery.event_id)
+        if one.origin_id == delivery_id
+    ]
+    return replace(listed, follow_ups=follow_ups)
 
 
 def deliveries(connection: apsw.Connection, wanted: DeliveryFilter) -> list[ListedDelivery]:
@@ -134,7 +148,7 @@ def deliveries(connection: apsw.Connection, wanted: DeliveryFilter) -> list[List
         rows = connection.execute(select, (*values, wanted.limit)).fetchall()
     else:
         rows = _over_all_states(connection, select, values, wanted.limit)
-    return [_listed(row) for row in rows]
+    return [_listed(connection, row) for row in rows]
 
 
 def _over_all_states(connection: apsw.Connection, select: str, values: list[object], limit: int) -> list[Row]:
@@ -146,8 +160,19 @@ def _over_all_states(connection: apsw.Connection, select: str, values: list[obje
     return sorted(rows, key=lambda row: -row[0])[:limit]
 
 
-def _listed(row: Row) -> ListedDelivery:
-    return ListedDelivery(delivery_from_row(row[:-2]), row[-2], row[-1])
+def _listed(connection: apsw.Connection, row: Row) -> ListedDelivery:
+    listed = delivery_from_row(row[:-2])
+    dead = listed.state is DeliveryState.DEAD
+    return ListedDelivery(
+        listed, row[-2], row[-1], handled=dead and listed.id in handled(kin_of(connection.execute, listed.event_id))
+    )
+
+
+def kin_of(ask: Ask, event_id: int) -> list[Kin]:
+    """All deliveries of an event, oldest first."""
+    return [
+        Kin(*row) for row in ask(f"SELECT {KIN_COLUMNS} FROM deliveries WHERE event_id = ? ORDER BY id", (event_id,))
+    ]
 
 
 def attempts(connection: apsw.Connection, delivery_id: int) -> list[Attempt]:

@@ -7,8 +7,8 @@ transaction that inserts it, so that two who ask for the same at once make no do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import apsw
 
@@ -17,21 +17,13 @@ from router.events import Delivery, DeliveryState, Event
 from router.store import operations
 from router.store.base import EVENT_GONE, Accepted, Objection, Replayable, ReplayFilter
 from router.store.expiry import not_too_large
-from router.store.kin import KIN_COLUMNS, Kin
-from router.store.queries import CLOCK_SLACK, first_id_since, single
+from router.store.queries import CLOCK_SLACK, first_id_since, kin_of, single
 from router.store.rows import DELIVERY_COLUMNS, EPOCH, STATE, UPDATED_AT, Row, delivery_from_row
 from router.store.transaction import Transaction
 
 _PENDING = DeliveryState.PENDING.value
 _DUE_AT, _REASON = 6, 12
 """Places of single columns in `DELIVERY_COLUMNS`."""
-
-_Ask: TypeAlias = Callable[[str, Row], Iterable[Row]]
-
-
-def kin_of(ask: _Ask, event_id: int) -> list[Kin]:
-    """All deliveries of an event."""
-    return [Kin(*row) for row in ask(f"SELECT {KIN_COLUMNS} FROM deliveries WHERE event_id = ?", (event_id,))]
 
 
 def newest_delivery(connection: apsw.Connection) -> int:

@@ -315,6 +315,15 @@ class SqliteStore(_ReadingVerbs):
     async def insert(self, delivery: Delivery) -> None:
         await self._commits.hand_in(partial(operations.insert, row=delivery_row(delivery)))
 
+    async def alert(self, event: Event, delivery: Delivery, told: Untold | None = None) -> None:
+        rows = event_row(event), delivery_row(delivery)
+        await self._commits.hand_in(
+            partial(operations.alert, event_row=rows[0], delivery_row=rows[1], told=told), len(event.body)
+        )
+
+    async def forget_untold(self) -> None:
+        await self._commits.hand_in(operations.forget_untold)
+
     # What an admin asks for
 
     async def insert_unless(self, deliveries: Sequence[Delivery], objection: Objection) -> Sequence[str | None]:
@@ -338,15 +347,6 @@ class SqliteStore(_ReadingVerbs):
             len(event.body),
         )
         return accepted
-
-    async def alert(self, event: Event, delivery: Delivery, told: Untold | None = None) -> None:
-        rows = event_row(event), delivery_row(delivery)
-        await self._commits.hand_in(
-            partial(operations.alert, event_row=rows[0], delivery_row=rows[1], told=told), len(event.body)
-        )
-
-    async def forget_untold(self) -> None:
-        await self._commits.hand_in(operations.forget_untold)
 
     # Forgetting: what may go is looked up apart, so that the writer only removes it
 

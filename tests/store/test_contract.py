@@ -14,6 +14,7 @@ from router.store.base import DeliveryFilter, EventFilter, LaneState, Store
 from tests.fakes import Clock
 from tests.store.harness import Harness
 from tests.store.values import Values
+from tests.waiting import pauses, until
 
 HELD, PENDING, SENDING, RETRYING = (
     DeliveryState.HELD,
@@ -842,12 +843,7 @@ class TestTelling:
 class TestFailing:
     async def until_available(self, store: Store, clock: Clock) -> None:
         """Let the pauses between tries pass until the store can write again."""
-        for _ in range(2000):
-            if store.available:
-                return
-            await asyncio.sleep(0.001)
-            clock.advance(seconds=1)
-        raise AssertionError("the store did not recover")
+        await until(lambda: store.available, meanwhile=lambda: clock.advance(seconds=1))
 
     async def test_nothing_is_promised(self, harness: Harness, values: Values) -> None:
         """When a commit fails, all that shared it are told so, and none of it is there afterwards or counted."""
@@ -888,7 +884,7 @@ class TestFailing:
         with pytest.raises(StoreUnavailable):
             await store.reject(values.rejection())
         waiting.append(asyncio.ensure_future(store.record(values.outcome(second, lane.epoch, RETRYING))))
-        await asyncio.sleep(0.01)
+        await pauses(values.clock, 2)
         assert not any(future.done() for future in waiting)
         assert (await read(store, first)).state is SENDING
         harness.heal()
@@ -918,11 +914,7 @@ class TestFailing:
         with pytest.raises(StoreUnavailable):
             await store.reject(values.rejection())
         harness.heal()
-        for _ in range(2000):
-            if told:
-                break
-            await asyncio.sleep(0.001)
-            values.clock.advance(seconds=1)
+        await until(lambda: told, meanwhile=lambda: values.clock.advance(seconds=1))
         with pytest.raises(StoreUnavailable):
             await store.accept(values.event(), [])
         assert not outcome.done()
@@ -957,13 +949,9 @@ class TestFailing:
         with pytest.raises(StoreUnavailable):
             await store.reject(values.rejection())
         harness.heal()
-        for _ in range(3000):
-            if looks == ["failed"]:
-                harness.heal()
-            if outcome.done():
-                break
-            await asyncio.sleep(0.001)
-            values.clock.advance(seconds=5)
+        await until(lambda: looks == ["failed"], meanwhile=lambda: values.clock.advance(seconds=5))
+        harness.heal()
+        await until(outcome.done, meanwhile=lambda: values.clock.advance(seconds=5))
         assert await outcome
         assert looks == ["failed", "begun", "begun"]
         assert (await read(store, left)).state is PENDING

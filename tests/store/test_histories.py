@@ -23,6 +23,7 @@ from tests.fakes import Clock
 from tests.store.harness import SqliteHarness
 from tests.store.model import Model
 from tests.store.values import Values
+from tests.waiting import until
 
 T = TypeVar("T")
 
@@ -197,12 +198,7 @@ class Histories(RuleBasedStateMachine):
         # A repeat writes nothing, so that there is nothing to fail.
         assert raised or event.id not in self.model.events
         self.harness.heal()
-        for _ in range(2000):
-            if self.store.available:
-                break
-            await asyncio.sleep(0.0005)
-            self.pauses.advance(seconds=0.1)
-        assert self.store.available
+        await until(lambda: self.store.available, meanwhile=lambda: self.pauses.advance(seconds=0.1))
         return None if outcome is None else await outcome
 
     @rule()

@@ -31,6 +31,7 @@ from router.store.sqlite import SqliteReader, SqliteStore
 from tests.fakes import Clock
 from tests.store.disks import FailingDisk
 from tests.store.values import Values
+from tests.waiting import pauses, until
 
 HOLD_LOCK = """
 import fcntl, os, sys
@@ -66,14 +67,9 @@ async def opened(path: Path, clock: Clock) -> AsyncIterator[Open]:
         await store.close()
 
 
-async def until(condition: Callable[[], object], clock: Clock) -> None:
-    """Let pauses pass, a second at a time, until something holds."""
-    for _ in range(5000):
-        if condition():
-            return
-        await asyncio.sleep(0.001)
-        clock.advance(seconds=1)
-    raise AssertionError("it did not come true")
+async def recovery(store: SqliteStore, clock: Clock) -> None:
+    """Let pauses pass until the store writes again."""
+    await until(lambda: store.available, meanwhile=lambda: clock.advance(seconds=1))
 
 
 def beside(path: Path, suffix: str) -> Path:
@@ -458,7 +454,7 @@ class TestTrouble:
         connection.execute(f"PRAGMA max_page_count = {pages + 2}")
         with pytest.raises(StoreUnavailable, match=r"disk of .* is full; free some space"):
             await store.accept(values.event(body=b"x" * 100_000), [])
-        await until(lambda: store.available, clock)
+        await recovery(store, clock)
         event = values.event(body=b"x" * 100_000)
         assert (await store.accept(event, [])).event_id == event.id
         assert [record.getMessage() for record in caplog.records] == ["store.unavailable", "store.recovered"]
@@ -478,15 +474,13 @@ class TestTrouble:
         disk.is_full = True
         with pytest.raises(StoreUnavailable, match="is full"):
             await store.accept(values.event(), [])
-        for _ in range(50):
-            await asyncio.sleep(0.001)
-            clock.advance(seconds=10)
+        await pauses(clock, 3)
         assert not store.available
         with pytest.raises(StoreUnavailable, match="is full"):
             await store.accept(values.event(), [])
         assert len([record for record in caplog.records if record.levelno >= logging.ERROR]) == 1
         disk.heal()
-        await until(lambda: store.available, clock)
+        await recovery(store, clock)
         assert looks == [False]
         await store.accept(values.event(), [])
 
@@ -515,7 +509,7 @@ class TestTrouble:
         assert listed.delivery.state is DeliveryState.SENDING
         browser.execute("ROLLBACK")
         browser.close()
-        await until(lambda: store.available, clock)
+        await recovery(store, clock)
         assert await outcome
 
     async def test_failing_writes(self, opened: Open, values: Values, clock: Clock) -> None:
@@ -528,7 +522,7 @@ class TestTrouble:
             await store.accept(event, [values.delivery(event)])
         assert await store.event(event.id) is None
         disk.heal()
-        await until(lambda: store.available, clock)
+        await recovery(store, clock)
         assert not (await store.accept(event, [values.delivery(event)])).repeat
 
     async def test_a_failed_commit_does_not_come_back(self, opened: Open, values: Values, clock: Clock) -> None:
@@ -540,11 +534,9 @@ class TestTrouble:
             failed = values.event(body=b"[%d]" % number)
             with pytest.raises(StoreUnavailable):
                 await store.accept(failed, [])
-            for _ in range(20):
-                await asyncio.sleep(0.001)
-                clock.advance(seconds=10)
+            await pauses(clock, 3)
             disk.heal()
-            await until(lambda: store.available, clock)
+            await recovery(store, clock)
             assert await store.event(failed.id) is None
         assert (await store.stats()).events == 0
 
@@ -558,13 +550,11 @@ class TestTrouble:
             await store.accept(values.event(), [])
         away = path.rename(path.with_name("away"))
         disk.heal()
-        for _ in range(50):
-            await asyncio.sleep(0.001)
-            clock.advance(seconds=10)
+        await pauses(clock, 3)
         assert not store.available
         assert not path.exists()
         away.rename(path)
-        await until(lambda: store.available, clock)
+        await recovery(store, clock)
         assert (await store.stats()).events == 1
 
 
@@ -574,9 +564,7 @@ class TestVanishingFiles:
     async def stays_unavailable(self, store: SqliteStore, values: Values, clock: Clock, words: str) -> None:
         with pytest.raises(StoreUnavailable, match=words):
             await store.accept(values.event(), [])
-        for _ in range(30):
-            await asyncio.sleep(0.001)
-            clock.advance(seconds=10)
+        await pauses(clock, 3)
         assert not store.available
         with pytest.raises(StoreUnavailable, match=words):
             await store.accept(values.event(), [])
@@ -597,7 +585,7 @@ class TestVanishingFiles:
         assert not path.exists()
         assert len([record for record in caplog.records if record.levelno >= logging.ERROR]) == 1
         other_name.rename(path)
-        await until(lambda: store.available, clock)
+        await recovery(store, clock)
         await store.accept(later, [])
         assert [await store.event(event.id) is not None for event in (kept, refused, later)] == [True, False, True]
 
@@ -626,7 +614,7 @@ class TestVanishingFiles:
         await self.stays_unavailable(store, values, clock, "replaced by another file .* move router.db-wal aside")
         assert path.read_bytes() == content
         away.replace(path)
-        await until(lambda: store.available, clock)
+        await recovery(store, clock)
         await store.accept(values.event(), [])
         assert (await store.stats()).events == 2
 
@@ -639,7 +627,7 @@ class TestVanishingFiles:
         beside(path, "-wal").unlink()
         with pytest.raises(StoreUnavailable, match=r"router\.db-wal, which holds the latest commits, was deleted"):
             await store.accept(values.event(), [])
-        await until(lambda: store.available, clock)
+        await recovery(store, clock)
         await store.accept(later, [])
         assert (await store.stats()).events == 2
         left = tmp_path / "left" / "router.db"
@@ -665,12 +653,10 @@ class TestVanishingFiles:
             setattr(disk, fails, True)
             with pytest.raises(StoreUnavailable):
                 await store.accept(values.event(), [])
-            for _ in range(30):
-                await asyncio.sleep(0.001)
-                clock.advance(seconds=10)
+            await pauses(clock, 3)
             assert not store.available
             disk.heal()
-            await until(lambda: store.available, clock)
+            await recovery(store, clock)
         await store.accept(values.event(), [])
         assert (await store.stats()).events == 2
 
@@ -684,7 +670,7 @@ class TestVanishingFiles:
         await self.stays_unavailable(store, values, clock, "router.db-wal was replaced .* move that one away")
         assert log.read_bytes() == b"not a log"
         log.unlink()
-        await until(lambda: store.available, clock)
+        await recovery(store, clock)
         await store.accept(values.event(), [])
         assert (await store.stats()).events == 2
 
@@ -702,7 +688,7 @@ class TestVanishingFiles:
         beside(real, "-wal").unlink()
         with pytest.raises(StoreUnavailable, match=r"disk/router\.db-wal"):
             await store.accept(values.event(), [])
-        await until(lambda: store.available, clock)
+        await recovery(store, clock)
         await store.accept(values.event(), [])
         assert (await store.stats()).events == 2
 
