@@ -113,7 +113,7 @@ _DELIVERY: Mapping[str, Schema] = {
     "created_at": moment("When it was made."),
     "updated_at": moment("When it last changed."),
     "last_error": or_null(text("What went wrong last.", "HTTP 404 (Not Found): no_service")),
-    "handled": flag("It is dead, and its replay or fallback, or one of those in turn, was delivered."),
+    "handled": flag("It is dead, and a replay or a fallback of it, or one of those in turn, was delivered."),
 }
 
 _MESSAGE = or_null(ref("Message"))
@@ -219,18 +219,16 @@ SCHEMAS: Mapping[str, Schema] = {
             "message": _MESSAGE,
             "message_error": _MESSAGE_ERROR,
             "history": many(ref("Attempt"), "Attempts, from the first."),
-            "follow_ups": many(
-                record(
-                    "A delivery that replays it or stands in for it.",
-                    {
-                        "id": REPLAY_ID,
-                        "cause": choice("", Cause),
-                        "destination": DESTINATION,
-                        "state": choice("", DeliveryState),
-                    },
-                ),
-                "What was sent in its place.",
-            ),
+            "follow_ups": many(ref("FollowUp"), "Its replays and its fallback, oldest first."),
+        },
+    ),
+    "FollowUp": record(
+        "A delivery that replays another one, or stands in for it.",
+        {
+            "id": DELIVERY_ID,
+            "cause": choice("Why it exists.", Cause),
+            "destination": DESTINATION,
+            "state": choice("Where it stands.", DeliveryState),
         },
     ),
     "Message": record(
