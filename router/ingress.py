@@ -22,7 +22,7 @@ from router.events import DESTINATION_REMOVED, Delivery, DeliveryState, Event, R
 from router.ids import IdSource
 from router.incoming import BadEventName, make_event
 from router.intake import ANSWERS, Counts, Disk, Intake, Limits, Refusals, Turns, shown
-from router.messages.context import build_namespace
+from router.messages.context import LazyNamespace
 from router.payload import JSON
 from router.rules.ruleset import Route
 from router.signature import is_well_formed, verify
@@ -224,16 +224,10 @@ class Ingress:
         self, event: Event, facts: dict[str, Any], received: _Received, configuration: Configuration
     ) -> Answer:
         """Judge an event and store it with its deliveries, in one commit; then hand them to the lanes."""
-        turn = self._turns.take()
-        deliveries: list[Delivery] = []
+        deliveries = self._judge(event, facts, received.source, configuration)
+        turn = self._turns.take() if deliveries else None
         handing_over: Callable[[], None] | None = None
         try:
-            namespace = partial(build_namespace, event, received.source.kind, received.source.site)
-            judgement = configuration.rules.judge(event.name, event.source, namespace)
-            facts["rules"] = list(judgement.matched)
-            for route in judgement.routes:
-                # One by one: what the first ones reserved is given back should the next one fail.
-                deliveries.append(self._delivery(event, route, configuration))  # noqa: PERF401
             accepted = await self._store.accept(event, deliveries)
             if accepted.repeat:
                 self.counts.answered(event.source, "repeat")
@@ -247,10 +241,32 @@ class Ingress:
             self._log_accepted(event, stored, received.peer)
             return Answer(200, {"status": "stored", "event": str(event.id)})
         finally:
-            if handing_over is None:
-                for delivery in deliveries:
-                    self._lanes.release(delivery)
-            self._turns.finish(turn, handing_over)
+            if turn is not None:
+                if handing_over is None:
+                    self._release(deliveries)
+                self._turns.finish(turn, handing_over)
+
+    def _judge(
+        self, event: Event, facts: dict[str, Any], source: Source, configuration: Configuration
+    ) -> Sequence[Delivery]:
+        """Find the rules that match, and make a delivery for each place that they send the event to."""
+        judgement = configuration.rules.judge(
+            event.name, event.source, partial(LazyNamespace, event, source.kind, source.site)
+        )
+        facts["rules"] = list(judgement.matched)
+        deliveries: list[Delivery] = []
+        try:
+            for route in judgement.routes:
+                # One by one: what the first ones reserved is given back should the next one fail.
+                deliveries.append(self._delivery(event, route, configuration))  # noqa: PERF401
+        except BaseException:
+            self._release(deliveries)
+            raise
+        return deliveries
+
+    def _release(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            self._lanes.release(delivery)
 
     def _delivery(self, event: Event, route: Route, configuration: Configuration) -> Delivery:
         """Make one delivery, `sending` where its lane has a free slot."""
@@ -328,6 +344,11 @@ class Ingress:
         """Answer a body that did not arrive in time."""
         self._refusals.note("event.too_slow", source.name, {"peer": peer})
         return self._refuse(source.name, "too_slow", "the body did not arrive in time")
+
+    def malformed(self, reason: str, peer: str = "") -> Answer:
+        """Answer bytes that are no request; most often a proxy wrote them, or somebody who looks for open ports."""
+        self._refusals.note("request.malformed", "", {"reason": reason, "peer": peer})
+        return self._refuse("", "malformed", f"this is not a request that can be read: {reason}")
 
     def _unavailable(self, code: str, sentence: str, source: str, peer: str) -> Answer:
         self._refusals.note("request.unavailable", source, {"reason": sentence, "peer": peer})

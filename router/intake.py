@@ -56,6 +56,7 @@ ANSWERS: Mapping[str, int] = MappingProxyType(
         "unreadable_body": 400,
         "bad_event_name": 400,
         "too_many_hops": 400,
+        "malformed": 400,
         "invalid_signature": 401,
         "not_found": 404,
         "method_not_allowed": 405,
@@ -72,7 +73,7 @@ ANSWERS: Mapping[str, int] = MappingProxyType(
 )
 """Everything that a sender may be told, in a word, and the status that goes with it."""
 
-WITHOUT_SOURCE = frozenset({"not_found", "too_many_connections"})
+WITHOUT_SOURCE = frozenset({"malformed", "not_found", "too_many_connections"})
 """Answers that are given before it is known whom a request is for."""
 
 

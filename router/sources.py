@@ -149,6 +149,8 @@ def _plain(word: str) -> str:
 
 def _under_its_name(resource: str, payload: Mapping[str, JSON]) -> JSON:
     """The dict or list under the key that names the resource, or None."""
+    if isinstance(exactly := payload.get(resource), dict | list):
+        return _merge_inner(resource, exactly)
     wanted = _plain(resource)
     other_number = wanted[:-1] if wanted.endswith("s") else wanted + "s"
     # A body may have half a million keys; only those that can be it are looked at closely.

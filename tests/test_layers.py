@@ -18,7 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {
             "router.ingress",
-            "router.exchange",
+            "router.connection",
             "router.listener",
             "router.admin",
             "router.delivery",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC
 from urllib.parse import quote
 
@@ -55,24 +55,57 @@ def build_namespace(event: Event, kind: SourceKind, site: str | None) -> dict[st
         known is None. `page` and `space` are also there where the model only refers to them, then with little more
         than an `id`. The payload's own objects are shared, not copied: nobody may change them.
     """
-    payload = event.payload
-    resource, action = resource_and_action(event.name)
-    found = kind.unwrap(event.name, payload)
-    model = first_model(found)
-    shown = _shown_model(resource, found, model, payload)
-    user = shown if resource == "user" and isinstance(shown, dict) else None
-    page = _as_page(shown) if resource == "page" else _referred("page", "pages", model, payload)
-    space = _as_space(shown) if resource == "space" else _space_of(model, page, payload)
-    namespace: dict[str, JSON] = {resource: shown}
-    namespace |= {
-        "event": _about(event, resource, action),
-        "payload": payload,
-        "actor": _actor(action, model, payload, user),
-        "page": page,
-        "space": space,
-        "link": _link(site, resource, page, space),
-    }
-    return namespace
+    return dict(LazyNamespace(event, kind, site))
+
+
+class LazyNamespace(Mapping[str, JSON]):
+    """The same, word by word: each is found out when it is first asked for, and conditions ask for few."""
+
+    __slots__ = ("_action", "_event", "_found", "_kind", "_known", "_model", "_resource", "_site")
+
+    def __init__(self, event: Event, kind: SourceKind, site: str | None) -> None:
+        self._event = event
+        self._kind = kind
+        self._site = site
+        self._resource, self._action = resource_and_action(event.name)
+        self._known: dict[str, JSON] = {}
+        self._found: JSON = None
+        self._model: Mapping[str, JSON] | None = None
+
+    def __getitem__(self, word: str) -> JSON:
+        known = self._known
+        if word not in known:
+            known[word] = self._find_out(word)
+        return known[word]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((self._resource, *FIXED_WORDS)))
+
+    def __len__(self) -> int:
+        return len({self._resource, *FIXED_WORDS})
+
+    def _find_out(self, word: str) -> JSON:
+        event, resource = self._event, self._resource
+        if word == "payload":
+            return event.payload
+        if word == "event":
+            return _about(event, resource, self._action)
+        if word == "link":
+            return _link(self._site, resource, self["page"], self["space"])
+        if word not in (resource, *FIXED_WORDS):
+            raise KeyError(word)
+        if self._model is None:
+            self._found = self._kind.unwrap(event.name, event.payload)
+            self._model = first_model(self._found)
+        if word == "actor":
+            user = self["user"] if resource == "user" else None
+            return _actor(self._action, self._model, event.payload, user if isinstance(user, dict) else None)
+        if word == resource:
+            shown = _shown_model(resource, self._found, self._model, event.payload)
+            return _as_page(shown) if word == "page" else _as_space(shown) if word == "space" else shown
+        if word == "page":
+            return _referred("page", "pages", self._model, event.payload)
+        return _space_of(self._model, self["page"], event.payload)
 
 
 def event_title(event_name: str) -> str:
