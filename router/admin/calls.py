@@ -11,7 +11,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from router.admin.query import DEFAULT_LIMIT, MOST
-from router.admin.schemas import FINAL_STATES, Schema, choice, flag, many, moment, number_of, or_null, text
+from router.admin.schemas import (
+    FINAL_STATES,
+    NO_DESTINATION,
+    Schema,
+    choice,
+    flag,
+    many,
+    moment,
+    number_of,
+    or_null,
+    text,
+)
 from router.events import DeliveryState
 
 PARAMETERS: Mapping[str, Schema] = {
@@ -165,7 +176,6 @@ _READING = (
 
 _ROOM = ("stopping", "queue_full", "too_much_at_once", "disk_full")
 """Why nothing more is stored, beside a store that cannot."""
-_NO_DESTINATION = ("unknown_destination", "destination_disabled", "ruleset_gone")
 _TO = or_null(text("Another destination.", "audit", minLength=1))
 _CURSOR = or_null(text("`next` of the answer before.", minLength=1))
 _PART_BY_PART = "While `next` is not null, ask again with it as `cursor`."
@@ -180,7 +190,7 @@ _REPLAY = (
         "Judged",
         what="the event",
         body={},
-        codes={409: ("not_final",), 422: ("own_event", *_NO_DESTINATION), 503: _ROOM},
+        codes={409: ("not_final",), 422: ("own_event", *NO_DESTINATION), 503: _ROOM},
     ),
     Call(
         "POST /api/v1/deliveries/{id}/replay",
@@ -193,7 +203,7 @@ _REPLAY = (
         what="the delivery",
         body={"to": _TO},
         example={"to": "audit"},
-        codes={409: ("not_final",), 422: _NO_DESTINATION, 503: _ROOM},
+        codes={409: ("not_final",), 422: NO_DESTINATION, 503: _ROOM},
     ),
     Call(
         "POST /api/v1/replay",
@@ -236,7 +246,7 @@ _REPLAY = (
             )
         },
         example={"event": "page.updated"},
-        codes={422: ("unknown_source", "bad_event_name", "unreadable_body", *_NO_DESTINATION), 503: _ROOM},
+        codes={422: ("unknown_source", "bad_event_name", "unreadable_body", *NO_DESTINATION), 503: _ROOM},
     ),
     Call(
         "POST /api/v1/deliveries/{id}/release",

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from router.admin.query import ID_DIGITS
+from router.delivery.replay import NOT_FINAL, WHY_SKIPPED
 from router.events import Cause, DeliveryState, Outcome
 
 Schema: TypeAlias = dict[str, Any]
@@ -78,6 +79,8 @@ NEXT = or_null(text("The `cursor` of the following part; null at the end.", "ZXZ
 DESTINATION = text("Name of a destination.", "docs")
 RULE = text("Name of a rule.", "page changes")
 UPSTREAM_ID = or_null(text("The sender's own id: the `Delivery` header.", "6f1a7c1e-8c1f-4d5e-b8a0-2f9f6f1f4a22"))
+NO_DESTINATION = ("unknown_destination", "destination_disabled", "ruleset_gone")
+"""Why a delivery cannot be sent with today's rule file."""
 FINAL_STATES = [state.value for state in DeliveryState if state.is_final]
 ANYTHING: Schema = {"description": "Any JSON value.", "examples": [{"page": {"id": 5148}}]}
 
@@ -315,8 +318,8 @@ SCHEMAS: Mapping[str, Schema] = {
     "Skipped": record(
         "Why so many were not replayed.",
         {
-            "reason": text("For programs.", "replayed_before"),
-            "message": text("For people.", "it was replayed before"),
+            "reason": choice("For programs.", [*WHY_SKIPPED, *NO_DESTINATION]),
+            "message": text("For people.", WHY_SKIPPED[NOT_FINAL]),
             "count": count(example=1),
         },
     ),

@@ -389,6 +389,15 @@ class TestRecording:
         await store.insert(other)
         assert (await read(store, orphan)).state is (await read(store, other)).state is PENDING
 
+    async def test_a_lane_of_which_only_the_dead_are_counted_owns_nothing(self, store: Store, values: Values) -> None:
+        """That there are dead letters for a destination makes nobody its owner, whatever epoch he calls his own."""
+        await stored(store, values, state=DEAD)
+        waiting = await stored(store, values)
+        event = values.event()
+        orphan = values.delivery(event, state=SENDING, epoch=0)
+        assert (await store.accept(event, [orphan])).demoted == (orphan.id,)
+        assert await store.claim(waiting.id, 0, values.clock.now()) is None
+
     @pytest.mark.parametrize(
         ("start", "end"),
         [
