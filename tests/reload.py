@@ -78,7 +78,10 @@ async def reload_run(folder: Path, *, versions: int, seed: int, senders: int = 4
         run.write_rules()
         await router.start()
         try:
-            await asyncio.gather(run.change_rules(versions), *(run.send() for _ in range(senders)))
+            sending = [asyncio.create_task(run.send()) for _ in range(senders)]
+            await run.change_rules(versions)
+            for task in sending:
+                task.cancel()
             await router.until_final(client, seconds=60 + versions)
             await run.judge()
         finally:
@@ -92,9 +95,9 @@ class _Run:
     ) -> None:
         self._client, self._router, self._servers, self._dice = client, router, servers, dice
         self._copies: dict[str, Counter[str]] = {}
-        self._answers = Count()
-        self._over = asyncio.Event()
-        self._version = 0
+        self._answers, self._mails = Count(), Count()
+        self._wanted = asyncio.Semaphore(0)
+        self._version = self._events = 0
         self.report = Report()
         for server in servers:
             server.when_taken = self._take
@@ -108,6 +111,7 @@ class _Run:
     def _take(self, mail: Mail) -> None:
         key = mail.message["Message-ID"].strip("<>").partition(".")[0]
         self._copies.setdefault(key, Counter()).update(mail.recipients)
+        self._mails.add()
 
     def write_rules(self) -> None:
         """Write the next version: another team at another server; the guests come or go, and the rule is renamed."""
@@ -130,13 +134,20 @@ class _Run:
                 (self._router.folder / "rules.yaml").write_text("destinations: {team: {type: email, smtp: 7}}")
                 self.report.broken += await self._router.reload(self._client) == 422
             self.write_rules()
+            events = self._dice.randint(2, 10)
+            for _ in range(events):  # some of them meet the reload
+                self._wanted.release()
             self.report.reloads += await self._router.reload(self._client) == 200
-            await self._answers.reaches(self._answers.value + self._dice.randint(1, 12))
-        self._over.set()
+            self._events += events
+            await self._answers.reaches(self._events)
+            # Let some mails go out under this version; the file must not outrun them all the time.
+            await self._mails.reaches(min(self._mails.value + self._dice.randint(0, 12), self._events * 9 // 10))
 
     async def send(self) -> None:
+        """Post an event for each that is wanted."""
         body = sample("page.updated")
-        while not self._over.is_set():
+        while True:
+            await self._wanted.acquire()
             headers = {"Event": "page.updated", "Delivery": str(uuid.uuid4()), "Signature": sign(TOKEN, body)}
             answer = await self._client.post(f"{self._router.public}/hooks/spaces", content=body, headers=headers)
             assert answer.status_code == 200, answer.text

@@ -41,9 +41,7 @@ async def until(
                     meanwhile()
                 await asyncio.sleep(every)
     except TimeoutError:
-        raise AssertionError(
-            f"in {seconds:g} s it never came to that: {inspect.getsource(condition).strip()}"
-        ) from None
+        raise AssertionError(f"in {seconds:g} s it never came to that") from None
 
 
 async def _holds(condition: Callable[[], object | Awaitable[object]]) -> bool:
