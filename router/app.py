@@ -27,8 +27,10 @@ from router.config.load import load
 from router.config.model import Configuration
 from router.config.reload import Reloader, RuleSets, kept_text
 from router.config.settings import Address, Settings
+from router.delivery.alerts import Alerts
 from router.delivery.attempt import Attempts
 from router.delivery.lanes import Lanes
+from router.delivery.replayer import Replayer
 from router.delivery.retention import Retention
 from router.destinations.base import Clients
 from router.ids import IdSource
@@ -37,7 +39,7 @@ from router.intake import Limits
 from router.listener import Listener
 from router.logs import configure_logging
 from router.secret import Redactor
-from router.smtp import Smtp
+from router.smtp.client import Smtp
 from router.sockets import allow_many_descriptors, listen_on
 from router.store.base import Store
 from router.store.sqlite import SqliteStore
@@ -101,6 +103,7 @@ class App:
                 clock=self.clock,
                 redactor=redactor,
             ),
+            ids=self._ids,
             clock=self.clock,
             dry_run=settings.dry_run,
         )
@@ -117,6 +120,7 @@ class App:
             settings.retention, store=self.store, in_use=lambda: self.rulesets.current.hash, clock=self.clock
         )
         self.ingress = self._make_ingress()
+        self.alerts = self._make_alerts(redactor)
         self._parts = self._make_parts(redactor)
         self._listener = Listener(self.ingress, self.clock, tls=_tls(settings))
         self._admin: AdminServer | None = None
@@ -132,16 +136,47 @@ class App:
             free_bytes=_free_bytes(self.settings.data),
         )
 
+    def _make_alerts(self, redactor: Redactor) -> Alerts:
+        alerts = Alerts(
+            configuration=lambda: self.rulesets.current,
+            store=self.store,
+            hand_over=self.lanes.hand_over,
+            arrivals=lambda: self.ingress.arrivals,
+            reload_state=lambda: self.reloader.state,
+            ids=self._ids,
+            clock=self.clock,
+            redactor=redactor,
+        )
+        if not self.settings.dry_run:  # sends nothing, and leaves what is to be told for who does
+            self.lanes.on_death = alerts.died
+            self.ingress.on_refused = alerts.refused
+            self.reloader.on_change = alerts.reloaded
+        return alerts
+
     def _make_parts(self, redactor: Redactor) -> Parts:
         return Parts(
             store=self.store,
             rulesets=self.rulesets,
             reloader=self.reloader,
             lanes=self.lanes,
-            ids=self._ids,
+            replayer=self._make_replayer(),
             clock=self.clock,
             redactor=redactor,
             stage=lambda: self.stage,
+            trouble=self.ingress.trouble,
+            counts=self.ingress.counts,
+            arrivals=self.ingress.arrivals,
+            queue_limit=self.settings.queue_limit,
+            free_bytes=_free_bytes(self.settings.data),
+        )
+
+    def _make_replayer(self) -> Replayer:
+        return Replayer(
+            store=self.store,
+            rulesets=self.rulesets,
+            lanes=self.lanes,
+            ids=self._ids,
+            clock=self.clock,
             trouble=self.ingress.trouble,
         )
 
@@ -164,6 +199,8 @@ class App:
         self.public_url = _url(scheme, self.settings.listen.host, self._listener.port)
         self.lanes.adopt(self.rulesets.current)  # a SIGHUP may have been quicker
         await self.lanes.bury_removed()
+        if not self.settings.dry_run:
+            self.alerts.start()
         self.reloader.watch()
         self.retention.start()
         self.stage = "serving"
@@ -197,6 +234,7 @@ class App:
         self._listener.stop()
         await self._listener.drain(min(grace, _REQUESTS_GRACE))
         cut_off = await self.lanes.stop(grace)
+        await self.alerts.stop()
         if cut_off:
             log.warning("app.cut_off", extra={"deliveries": cut_off, "hint": "they are sent again at the next start"})
         if self._admin is not None:

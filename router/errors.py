@@ -8,6 +8,7 @@ RouterError
 │   └── RenderFailure     the message could not be written
 ├── SignatureMismatch     the sender gets 401
 ├── UnreadableBody        well signed, but not JSON; the sender gets 400
+├── BadEventName          well signed, but no event is named; the sender gets 400. In `incoming.py`
 ├── StoreUnavailable      nothing was written; the sender gets 503 and tries again
 ├── StoreRefused          the store must not be opened; `serve` ends and says how to mend it
 └── ConfigurationInvalid  the rule file has problems; in `config/problems.py`, beside what it carries

@@ -37,6 +37,10 @@ class DeliveryState(StrEnum):
 _FINAL = frozenset({DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.SUPPRESSED, DeliveryState.MERGED})
 
 
+OWN_SOURCE = "router"
+"""Source of the router's own events. A source of the rule file may have the same name; `Event.is_own` tells."""
+
+
 DESTINATION_REMOVED = "destination removed"
 """Reason of a delivery that is dead because the rule file does not name its destination, or has it switched off."""
 
@@ -77,6 +81,7 @@ class Event:
         ruleset: Hash of the rule set that judged it.
         facts: What judging it found out beside the body; `rules` names those that matched.
         repeated_body: The same body came from this source before, under another upstream id.
+        is_own: The router made it itself, to tell people something; no rule judges it.
         derived: What others have worked out from it, kept along with it as `payload` is.
     """
 
@@ -91,6 +96,7 @@ class Event:
     ruleset: str
     facts: Mapping[str, Any] = field(default_factory=dict)
     repeated_body: bool = False
+    is_own: bool = False
     derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property

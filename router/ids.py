@@ -39,3 +39,8 @@ class IdSource:
                 self._millisecond += 1
                 self._counter = self._dice.getrandbits(_COUNTER_BITS - 1)
         return self._millisecond << _COUNTER_BITS | self._counter
+
+    def go_beyond(self, known: int) -> None:
+        """Make only ids that are greater than one which somebody else made, or this source under another clock."""
+        millisecond, counter = known >> _COUNTER_BITS, known & (_COUNTER_LIMIT - 1)
+        self._millisecond, self._counter = max((self._millisecond, self._counter), (millisecond, counter))

@@ -8,10 +8,10 @@ no reattempt can cure, more than 400 for everything that may still be cured.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,12 +20,13 @@ from router.config.model import Configuration, Source
 from router.errors import SignatureMismatch, StoreUnavailable, UnreadableBody
 from router.events import DESTINATION_REMOVED, Delivery, DeliveryState, Event, Rejection
 from router.ids import IdSource
-from router.intake import Counts, Disk, Intake, Limits, Refusals, Turns, shown
-from router.messages.context import build_namespace
+from router.incoming import BadEventName, make_event
+from router.intake import ANSWERS, Counts, Disk, Intake, Limits, Refusals, Turns, shown
+from router.messages.context import lazy_namespace
 from router.payload import JSON
 from router.rules.ruleset import Route
 from router.signature import is_well_formed, verify
-from router.sources import hops, is_event_name, kept_headers, upstream_id
+from router.sources import hops, is_event_name, kept_headers
 from router.store.base import Accepted, Store
 
 __all__ = ["RETRY_AFTER", "Admission", "Answer", "Counts", "Ingress", "Lanes", "Limits"]
@@ -85,6 +86,8 @@ class Ingress:
 
     Attributes:
         intake: Where the bytes of bodies are reported while they arrive.
+        arrivals: When the latest event of each source came, since the start; repeats count.
+        on_refused: Told the source of each request with a wrong signature.
     """
 
     def __init__(
@@ -110,6 +113,8 @@ class Ingress:
         self._stopping = False
         self.intake = Intake(limits.unfinished_bytes)
         self.counts = Counts()
+        self.arrivals: dict[str, datetime] = {}
+        self.on_refused: Callable[[str], None] | None = None
 
     def stop(self) -> None:
         """Take nothing new from now on: what comes is answered 503."""
@@ -139,25 +144,26 @@ class Ingress:
         self, method: str, path: str, headers: Mapping[str, str], content_length: int | None, peer: str
     ) -> Answer | Admission:
         if path == HEALTH:
-            wrong = _error(405, "method_not_allowed", "health is asked for with GET", {"Allow": "GET, HEAD"})
+            wrong = _error("method_not_allowed", "health is asked for with GET", {"Allow": "GET, HEAD"})
             return Answer(200, {"status": "ok"}) if method in ("GET", "HEAD") else wrong
         source = self._configuration().sources.get(path[len(HOOKS) :]) if path.startswith(HOOKS) else None
         if source is None:
-            self.counts.not_found += 1
             self._refusals.note("request.not_found", "", {"path": shown(path), "method": shown(method), "peer": peer})
-            return _error(404, "not_found", "nothing answers here; deliveries go to /hooks/ and the name of a source")
+            return self._refuse(
+                "", "not_found", "nothing answers here; deliveries go to /hooks/ and the name of a source"
+            )
         if method != "POST":
-            self.counts.other += 1
             self._refusals.note("request.wrong_method", source.name, {"method": shown(method), "peer": peer})
-            return _error(405, "method_not_allowed", "deliveries are sent with POST", {"Allow": "POST"})
+            return self._refuse(source.name, "method_not_allowed", "deliveries are sent with POST", {"Allow": "POST"})
         if (content_length or 0) > self._limits.max_body_bytes:
             return self.too_large(source, peer)
         if not source.unsigned and not is_well_formed(headers.get(source.kind.signature_header)):
             return self._unauthorized(source, headers, peer)
         if (passed := hops(headers)) > self._limits.hops:
-            self.counts.other += 1
             self._refusals.note("request.loop", source.name, {"hops": passed, "peer": peer})
-            return _error(400, "too_many_hops", f"it has passed {passed} routers: it goes round in a loop")
+            return self._refuse(
+                source.name, "too_many_hops", f"it has passed {passed} routers: it goes round in a loop"
+            )
         if (trouble := self.trouble()) is not None:
             return self._unavailable(*trouble, source.name, peer)
         return Admission(source, self._limits.max_body_bytes)
@@ -200,69 +206,67 @@ class Ingress:
         configuration = self._configuration()
         facts: dict[str, Any] = {}
         try:
-            event = self._read(received, configuration.hash, facts)
-        except (UnreadableBody, _BadEventName) as error:
+            event = make_event(
+                source.name,
+                source.kind,
+                received.headers,
+                received.body,
+                event_id=self._ids.next(),
+                received_at=self._clock.now(),
+                ruleset=configuration.hash,
+                facts=facts,
+            )
+        except (UnreadableBody, BadEventName) as error:
             return await self._reject(received, error)
         return await self._store_judged(event, facts, received, configuration)
-
-    def _read(self, received: _Received, ruleset: str, facts: Mapping[str, Any]) -> Event:
-        """
-        Make the event of a verified request.
-
-        Args:
-            facts: Still empty: judging the event fills them.
-
-        Raises:
-            _BadEventName, UnreadableBody: No reattempt can cure it.
-        """
-        kind, headers = received.source.kind, received.headers
-        name = (headers.get(kind.event_header) or "").strip(" \t")
-        if not is_event_name(name):
-            raise _BadEventName(kind.event_header, name)
-        event = Event(
-            id=self._ids.next(),
-            source=received.source.name,
-            name=name,
-            upstream_id=upstream_id(kind, headers),
-            body=received.body,
-            body_hash=hashlib.sha256(received.body).digest(),
-            headers=kept_headers(kind, headers),
-            received_at=self._clock.now(),
-            ruleset=ruleset,
-            facts=facts,
-        )
-        event.payload  # noqa: B018 - parsed now, so that an unreadable body is refused
-        return event
 
     async def _store_judged(
         self, event: Event, facts: dict[str, Any], received: _Received, configuration: Configuration
     ) -> Answer:
         """Judge an event and store it with its deliveries, in one commit; then hand them to the lanes."""
-        turn = self._turns.take()
-        deliveries: list[Delivery] = []
+        deliveries = self._judge(event, facts, received.source, configuration)
+        turn = self._turns.take() if deliveries else None
         handing_over: Callable[[], None] | None = None
         try:
-            namespace = partial(build_namespace, event, received.source.kind, received.source.site)
-            judgement = configuration.rules.judge(event.name, event.source, namespace)
-            facts["rules"] = list(judgement.matched)
-            for route in judgement.routes:
-                # One by one: what the first ones reserved is given back should the next one fail.
-                deliveries.append(self._delivery(event, route, configuration))  # noqa: PERF401
             accepted = await self._store.accept(event, deliveries)
             if accepted.repeat:
+                self.counts.answered(event.source, "repeat")
                 self._log_repeat(event, accepted.event_id, received.peer)
                 return Answer(200, {"status": "repeat", "event": str(accepted.event_id)})
             if accepted.repeated_body:
                 event = replace(event, repeated_body=True)
+            self.counts.stored(event, received.source.kind)
             stored = [self._as_stored(delivery, accepted) for delivery in deliveries]
             handing_over = partial(self._lanes.hand_over, event, stored)
             self._log_accepted(event, stored, received.peer)
             return Answer(200, {"status": "stored", "event": str(event.id)})
         finally:
-            if handing_over is None:
-                for delivery in deliveries:
-                    self._lanes.release(delivery)
-            self._turns.finish(turn, handing_over)
+            if turn is not None:
+                if handing_over is None:
+                    self._release(deliveries)
+                self._turns.finish(turn, handing_over)
+
+    def _judge(
+        self, event: Event, facts: dict[str, Any], source: Source, configuration: Configuration
+    ) -> Sequence[Delivery]:
+        """Find the rules that match, and make a delivery for each place that they send the event to."""
+        judgement = configuration.rules.judge(
+            event.name, event.source, partial(lazy_namespace, event, source.kind, source.site)
+        )
+        facts["rules"] = list(judgement.matched)
+        deliveries: list[Delivery] = []
+        try:
+            for route in judgement.routes:
+                # One by one: what the first ones reserved is given back should the next one fail.
+                deliveries.append(self._delivery(event, route, configuration))  # noqa: PERF401
+        except BaseException:
+            self._release(deliveries)
+            raise
+        return deliveries
+
+    def _release(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            self._lanes.release(delivery)
 
     def _delivery(self, event: Event, route: Route, configuration: Configuration) -> Delivery:
         """Make one delivery, `sending` where its lane has a free slot."""
@@ -296,7 +300,7 @@ class Ingress:
 
     # Refusals
 
-    async def _reject(self, received: _Received, error: UnreadableBody | _BadEventName) -> Answer:
+    async def _reject(self, received: _Received, error: UnreadableBody | BadEventName) -> Answer:
         """Keep what no reattempt can cure, and answer 400."""
         rejection = Rejection(
             id=self._ids.next(),
@@ -307,14 +311,12 @@ class Ingress:
             body=received.body,
         )
         await self._store.reject(rejection)
-        self.counts.rejected += 1
         facts = {"rejected_id": str(rejection.id), "source": rejection.source, "reason": shown(rejection.reason)}
         log.warning("event.rejected", extra=facts | {"size": len(received.body), "peer": received.peer})
-        code = "bad_event_name" if isinstance(error, _BadEventName) else "unreadable_body"
-        return _error(400, code, rejection.reason)
+        code = "bad_event_name" if isinstance(error, BadEventName) else "unreadable_body"
+        return self._refuse(rejection.source, code, rejection.reason)
 
     def _unauthorized(self, source: Source, headers: Mapping[str, str], peer: str) -> Answer:
-        self.counts.unauthorized += 1
         facts = {
             "event_name": shown(headers.get(source.kind.event_header) or ""),
             "upstream_id": shown(headers.get(source.kind.delivery_header) or ""),
@@ -322,14 +324,17 @@ class Ingress:
             "peer": peer,
         }
         self._refusals.note("event.unauthorized", source.name, facts)
+        # Who names no event is not Spaces with an old token, but somebody who looks what is here.
+        if self.on_refused is not None and is_event_name((headers.get(source.kind.event_header) or "").strip(" \t")):
+            self.on_refused(source.name)
         # Not a word about which part was wrong: it would help only those who try signatures.
-        return _error(401, "invalid_signature", "the signature is missing or does not fit the body")
+        return self._refuse(source.name, "invalid_signature", "the signature is missing or does not fit the body")
 
     def too_large(self, source: Source, peer: str = "") -> Answer:
         """Answer a body over the limit; also for whoever finds that out while it arrives."""
-        self.counts.too_large += 1
         self._refusals.note("event.too_large", source.name, {"peer": peer})
-        return _error(413, "too_large", f"a body may have {self._limits.max_body_bytes} bytes at most")
+        most = f"a body may have {self._limits.max_body_bytes} bytes at most"
+        return self._refuse(source.name, "too_large", most)
 
     def too_much(self, source: Source, peer: str = "") -> Answer:
         """Answer a body that found no room beside the other unfinished ones."""
@@ -337,22 +342,28 @@ class Ingress:
 
     def too_slow(self, source: Source, peer: str = "") -> Answer:
         """Answer a body that did not arrive in time."""
-        self.counts.other += 1
         self._refusals.note("event.too_slow", source.name, {"peer": peer})
-        return _error(408, "too_slow", "the body did not arrive in time")
+        return self._refuse(source.name, "too_slow", "the body did not arrive in time")
+
+    def malformed(self, reason: str, peer: str = "") -> Answer:
+        """Answer bytes that are no request; most often a proxy wrote them, or somebody who looks for open ports."""
+        self._refusals.note("request.malformed", "", {"reason": reason, "peer": peer})
+        return self._refuse("", "malformed", f"this is not a request that can be read: {reason}")
 
     def _unavailable(self, code: str, sentence: str, source: str, peer: str) -> Answer:
-        self.counts.unavailable += 1
         self._refusals.note("request.unavailable", source, {"reason": sentence, "peer": peer})
-        return _error(503, code, sentence, RETRY_AFTER)
+        return self._refuse(source, code, sentence, RETRY_AFTER)
+
+    def _refuse(self, source: str, code: str, sentence: str, headers: Mapping[str, str] | None = None) -> Answer:
+        self.counts.answered(source, code)
+        return _error(code, sentence, headers)
 
     # The log
 
     def _log_accepted(self, event: Event, deliveries: Sequence[Delivery], peer: str) -> None:
-        self.counts.accepted += 1
+        self.arrivals[event.source] = event.received_at
         facts = _facts(event, peer) | {"rules": event.facts["rules"], "deliveries": len(deliveries)}
         if event.repeated_body:
-            self.counts.repeated_bodies += 1
             log.warning("event.accepted", extra=facts | {"repeated_body": True})
         else:
             log.info("event.accepted", extra=facts)
@@ -362,7 +373,7 @@ class Ingress:
                 log.error("delivery.dead", extra={"event_id": str(event.id), "rule": dead.rule} | said)
 
     def _log_repeat(self, event: Event, stored_id: int, peer: str) -> None:
-        self.counts.repeats += 1
+        self.arrivals[event.source] = event.received_at
         log.info("event.repeated", extra=_facts(event, peer) | {"event_id": str(stored_id)})
 
 
@@ -376,17 +387,8 @@ class _Received:
     peer: str
 
 
-class _BadEventName(Exception):
-    """The header that names the event is missing or names none."""
-
-    def __init__(self, header: str, name: str) -> None:
-        expected = "expected dotted words such as page.updated, of 200 characters at most"
-        found = f"the header {header} is {shown(name)!r}" if name else f"the header {header} is missing"
-        super().__init__(f"{found}; {expected}")
-
-
-def _error(status: int, code: str, sentence: str, headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer(status, {"error": code, "message": sentence}, headers or {})
+def _error(code: str, sentence: str, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(ANSWERS[code], {"error": code, "message": sentence}, headers or {})
 
 
 def _facts(event: Event, peer: str) -> dict[str, Any]:

@@ -1,42 +1,39 @@
 """
-The public listener: Tornado's HTTP server in front of `ingress.py`.
+The public listener: Tornado's TCP server and streams, with a reader of HTTP in front of `ingress.py` that is our own.
 
-A `HTTPServerConnectionDelegate` and no `RequestHandler`: nothing parses a form before the signature is checked, the
-limits are ours to answer (413, 408, 503), and a request costs two thirds of the time (measured 2026-11).
+Tornado's HTTP server reads anything into a request object, form included, before anybody is asked; here the head is
+screened first, the limits are ours to answer (413, 408, 503), and a request costs a fraction of the time (`wire.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 import ssl
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from http.client import responses
-from typing import Any, cast
+from typing import Any
 
-from tornado.http1connection import HTTP1Connection
-from tornado.httputil import (
-    HTTPConnection,
-    HTTPMessageDelegate,
-    HTTPServerConnectionDelegate,
-    format_timestamp,
-)
-from tornado.iostream import IOStream, StreamClosedError
+from tornado.httputil import format_timestamp
+from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
+from tornado.tcpserver import TCPServer
 
-from router.bounded import BoundedServer, write_and_close
+from router.bounded import write_and_close
 from router.clock import Clock
+from router.connection import Connection, PatientStream
 from router.deadlines import Deadlines
-from router.exchange import NO_LIMIT, Exchange
 from router.ingress import RETRY_AFTER, Answer, Ingress
 from router.payload import dump_json
 from router.sockets import listen_on
+from router.wire import answer_bytes
 
 log = logging.getLogger("router.listener")
 
 _LAST_SECONDS = 2.0
+
+_PIECE = 16 * 1024
+"""Bytes that are read from a socket at once: most deliveries are smaller, and a buffer costs by its size."""
 
 _TOO_MANY_CONNECTIONS = Answer(
     503,
@@ -71,12 +68,17 @@ class Bounds:
     partings: int = 64
 
 
-class Listener(HTTPServerConnectionDelegate):
+class Listener:
     """
     Listens for deliveries.
 
     Args:
         tls: Where given, only TLS is spoken.
+
+    Attributes:
+        heads, bodies: Watch over connections that wait for one of these.
+        is_stopping: What comes is answered, and the connection closed behind it.
+        is_draining: Nothing new is begun.
     """
 
     def __init__(
@@ -85,33 +87,23 @@ class Listener(HTTPServerConnectionDelegate):
         self.ingress = ingress
         self.clock = clock
         self.bounds = bounds
-        self.parting_bytes = bounds.parting_bytes
-        self._server = _Server(
-            self,
-            ssl_options=tls,
-            max_header_size=bounds.header_bytes,
-            max_body_size=NO_LIMIT,  # ingress has its own; Tornado's answers 400, which Spaces takes for success
-            max_buffer_size=bounds.buffered_bytes,
-        )
-        self._server.listener = self
-        self._server.most_connections = bounds.connections
-        # Tornado's own timers cost more than reading the head does; `Deadlines` watch instead.
-        self._server.conn_params.header_timeout = None
-        self._heads = Deadlines[Exchange](clock, bounds.header_seconds)
-        self._bodies = Deadlines[Exchange](clock, bounds.body_seconds)
-        self._latest: dict[object, Exchange] = {}
-        self._open: set[Exchange] = set()
+        self.heads = Deadlines[Connection](clock, bounds.header_seconds)
+        self.bodies = Deadlines[Connection](clock, bounds.body_seconds)
+        self.is_stopping = False
+        self.is_draining = False
+        self.port = 0
+        self._server = _Server(self, tls)
+        self._connections: set[Connection] = set()
+        self._open: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._partings: set[IOStream] = set()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._draining = False
         self._date = _Date(clock)
-        self.port = 0
 
     @property
     def open_connections(self) -> int:
-        return self._server.open_connections
+        return len(self._connections)
 
     @property
     def open_requests(self) -> int:
@@ -141,15 +133,14 @@ class Listener(HTTPServerConnectionDelegate):
     def stop(self) -> None:
         """Accept nothing more: no connection, and 503 for what comes on open ones."""
         self.ingress.stop()
-        self._server.conn_params.no_keep_alive = True
+        self.is_stopping = True
         self._server.stop()
 
     async def drain(self, grace: float = 30.0) -> None:
         """Wait for open requests, for `grace` seconds at most; then close what is left."""
-        self._draining = True
-        for request in list(self._latest.values()):
-            if request not in self._open:
-                request.connection.close()
+        self.is_draining = True
+        for connection in self._connections - self._open:
+            connection.close()
         try:
             async with asyncio.timeout(grace):
                 await self._idle.wait()
@@ -157,53 +148,41 @@ class Listener(HTTPServerConnectionDelegate):
             log.warning("request.cut_off", extra={"count": len(self._open)})
         for stream in list(self._partings):
             stream.close()
-        with contextlib.suppress(TimeoutError):  # a store that hangs must not keep the process from ending
-            async with asyncio.timeout(_LAST_SECONDS):
-                await self._server.close_all_connections()
-                if self._tasks:
-                    await asyncio.wait(self._tasks)
+        for connection in list(self._connections):
+            connection.close()
+        if self._tasks:  # a store that hangs must not keep the process from ending
+            await asyncio.wait(self._tasks, timeout=_LAST_SECONDS)
 
     # Connections
 
-    def one_too_many(self, stream: IOStream) -> None:
-        """Send a new connection away."""
-        self.part(stream, _TOO_MANY_CONNECTIONS, None)
+    def connect(self, stream: IOStream, peer: str) -> None:
+        """Serve a new connection, or send it away."""
+        if len(self._connections) >= self.bounds.connections:
+            self.ingress.counts.answered("", "too_many_connections")
+            self.part(stream, _TOO_MANY_CONNECTIONS, None)
+            return
+        connection = Connection(self, stream, peer, self.bounds.header_bytes)
+        self._connections.add(connection)
+        self._spawn(self._serve(connection))
 
-    def disconnected(self, server_conn: object) -> None:
-        request = self._latest.pop(server_conn, None)
-        if request is not None:
-            self._heads.forget(request)
+    async def _serve(self, connection: Connection) -> None:
+        try:
+            await connection.serve()
+        finally:
+            self._connections.discard(connection)
+            self.heads.forget(connection)
 
-    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
-        connection = cast("HTTP1Connection", request_conn)
-        request = Exchange(self, connection)
-        self._latest[server_conn] = request
-        self._heads.watch(request)
-        if self._draining:
-            connection.close()
-        return request
-
-    # Requests
-
-    def head_arrived(self, exchange: Exchange) -> None:
-        self._heads.forget(exchange)
-        self._open.add(exchange)
+    def began(self, connection: Connection) -> None:
+        self._open.add(connection)
         self._idle.clear()
 
-    def body_begins(self, exchange: Exchange) -> None:
-        self._bodies.watch(exchange)
-
-    def body_ended(self, exchange: Exchange) -> None:
-        self._bodies.forget(exchange)
-
-    def ended(self, exchange: Exchange) -> None:
-        """Forget a request that is answered or lost."""
-        self._bodies.forget(exchange)
-        self._open.discard(exchange)
+    def ended(self, connection: Connection) -> None:
+        self.bodies.forget(connection)
+        self._open.discard(connection)
         if not self._open:
             self._idle.set()
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -217,14 +196,9 @@ class Listener(HTTPServerConnectionDelegate):
             is_head: The request's method was HEAD: say how long the body would be, and leave it out.
         """
         body = dump_json(answer.body) + b"\n"  # a terminal shows the prompt on a line of its own
-        further = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()])
-        if connection:
-            further += f"Connection: {connection}\r\n"
-        head = (
-            f"HTTP/1.1 {answer.status} {responses[answer.status]}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\nDate: {self._date.text()}\r\n{further}\r\n"
+        return answer_bytes(
+            answer.status, body, answer.headers, date=self._date.text(), connection=connection, is_head=is_head
         )
-        return head.encode("latin-1") if is_head else head.encode("latin-1") + body
 
     # Partings
 
@@ -242,7 +216,7 @@ class Listener(HTTPServerConnectionDelegate):
             write_and_close(stream, data)
         else:
             self._partings.add(stream)
-            self.spawn(self._part(stream, data, self.bounds.parting_bytes if awaited is None else awaited))
+            self._spawn(self._part(stream, data, self.bounds.parting_bytes if awaited is None else awaited))
 
     async def _part(self, stream: IOStream, data: bytes, awaited: int) -> None:
         timer = self.clock.call_later(self.bounds.parting_seconds, stream.close)
@@ -261,27 +235,18 @@ class Listener(HTTPServerConnectionDelegate):
             self._partings.discard(stream)
 
 
-class _Server(BoundedServer):
-    """Tells the listener of connections that are too many, or end."""
+class _Server(TCPServer):
+    """Hands the connections that it accepts to the listener."""
 
-    listener: Listener
+    def __init__(self, listener: Listener, tls: ssl.SSLContext | None) -> None:
+        super().__init__(tls, max_buffer_size=listener.bounds.buffered_bytes, read_chunk_size=_PIECE)
+        self._listener = listener
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
-        # An answer is one write, so nothing is gained by holding back; Tornado would switch it twice a request.
-        stream.set_nodelay(True)
-        stream.set_nodelay = _as_it_is  # type: ignore[method-assign]
-        super().handle_stream(stream, address)
-
-    def turn_away(self, stream: IOStream) -> None:
-        self.listener.one_too_many(stream)
-
-    def on_close(self, server_conn: object) -> None:
-        super().on_close(server_conn)
-        self.listener.disconnected(server_conn)
-
-
-def _as_it_is(value: bool) -> None:
-    """Leave the option as it was set when the connection came in."""
+        if not isinstance(stream, SSLIOStream):
+            stream = PatientStream(stream.socket, self.max_buffer_size, self.read_chunk_size)
+        stream.set_nodelay(True)  # an answer is one write, so nothing is gained by holding back
+        self._listener.connect(stream, str(address[0]) if address else "")
 
 
 class _Date:

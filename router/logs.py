@@ -6,14 +6,17 @@ A record's message is its action (`delivery.attempted`); what it is about stands
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import islice
 from typing import Any, TextIO
 
 from router.clock import rfc3339
@@ -27,9 +30,14 @@ class LogFormat(StrEnum):
 
 LONGEST_VALUE = 4096
 
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"action", "message", "asctime", "taskName", "color_message"}
+_COMMON = len(vars(logging.makeLogRecord({})))
+"""How many attributes every record has; what a call gives in `extra` stands behind them."""
+
+_OF_OTHERS = frozenset({"message", "asctime"})
+"""Attributes that formatters of other handlers leave on a record."""
 
 _PLAIN = re.compile(r"[^\s\"'=]+")
+_ALL_PLAIN = re.compile(r"(?: [^\s\"'=]++=[^\s\"'=]++)*+")
 
 # Line separators beside the control characters: a value must not be able to begin a line of its own.
 _BREAKS = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)} | {
@@ -39,9 +47,10 @@ _BREAKS = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0),
 }
 
 
-def facts_of(record: logging.LogRecord) -> Mapping[str, Any]:
+def facts_of(record: logging.LogRecord) -> dict[str, Any]:
     """What a record says beside its action: the `extra` of the call, without what is None."""
-    return {key: value for key, value in vars(record).items() if key not in _STANDARD and value is not None}
+    said = islice(vars(record).items(), _COMMON, None)
+    return {key: value for key, value in said if value is not None and key not in _OF_OTHERS}
 
 
 class _Formatter(logging.Formatter):
@@ -86,20 +95,79 @@ class TextFormatter(_Formatter):
     """`time LEVEL action key=value …`; a value with white space or quotes in it is quoted."""
 
     def format(self, record: logging.LogRecord) -> str:
-        facts = {key: _bounded(value) for key, value in facts_of(record).items()}
-        # A secret with a quote in it is written differently once it is quoted, so values are redacted before that; one
-        # look at all of them tells whether any needs it.
-        plain = "\n".join([str(value) for value in facts.values()])
-        if self._redactor.redact(plain) != plain:
-            facts = {key: _redacted(value, self._redactor) for key, value in facts.items()}
-        words = [self._time(record), f"{record.levelname:<7}", self._redactor.redact(record.getMessage())]
-        words += [f"{key}={_word(value)}" for key, value in facts.items()]
-        line = " ".join(words)
+        pairs = [
+            f" {key}={value if value.__class__ is str else _plain_word(value)}"
+            for key, value in islice(vars(record).items(), _COMMON, None)
+            if value is not None and key not in _OF_OTHERS
+        ]
+        said = "".join(pairs)
+        if not self._is_harmless(said, len(pairs)):
+            # A secret with a quote in it is written differently once it is quoted, so values are redacted before that.
+            facts = facts_of(record).items()
+            said = "".join([f" {key}={_word(_redacted(_bounded(value), self._redactor))}" for key, value in facts])
+        line = f"{self._time(record)} {record.levelname:<7} {self._redactor.redact(record.getMessage())}{said}"
         if not line.isprintable():
             line = line.translate(_BREAKS)
         if trouble := self._trouble(record):
             line += "\n" + trouble.rstrip()
         return line
+
+    def _is_harmless(self, said: str, count: int) -> bool:
+        """
+        Whether so many pairs can stand in a line as they are. Most can, and one look at all of them together shows it.
+        """
+        return (
+            len(said) <= LONGEST_VALUE
+            and _ALL_PLAIN.fullmatch(said) is not None
+            and said.count(" ") == count
+            and self._redactor.redact(said) == said
+        )
+
+
+class _LineHandler(logging.StreamHandler[TextIO]):
+    """
+    Writes the lines of one turn of the event loop in one go.
+
+    Requests that share a commit are logged in the same turn. Errors are written at once, and so is what is logged in
+    another thread or outside the loop; what still waits at the end, `logging.shutdown` writes.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+            loop = _running_loop() if record.levelno < logging.ERROR else None
+            if loop is None:
+                self.flush()
+            elif loop is not self._loop:
+                self._loop = loop
+                loop.call_soon(self._write)
+        except Exception:  # noqa: BLE001 - as every handler does: a line that cannot be written must not stop the program
+            self.handleError(record)
+
+    def _write(self) -> None:
+        try:
+            self.flush()
+        except Exception:  # noqa: BLE001 - the same
+            self.handleError(logging.makeLogRecord({"msg": "lines of the log could not be written"}))
+
+    def flush(self) -> None:
+        with self.lock or nullcontext():
+            self._loop = None
+            lines, self._lines = self._lines, []
+            self.stream.write("".join(lines))
+            super().flush()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _redacted(value: Any, redactor: Redactor) -> Any:
@@ -116,6 +184,13 @@ def _bounded(value: Any) -> Any:
     if isinstance(value, str) and len(value) > LONGEST_VALUE:
         return value[:LONGEST_VALUE] + "…"
     return value
+
+
+def _plain_word(value: Any) -> str:
+    """Write a value as it stands in a line if nothing in it needs care."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value)) or "-"
+    return str(value)
 
 
 def _word(value: Any) -> str:
@@ -142,7 +217,7 @@ def configure_logging(
 ) -> logging.Handler:
     """Send every log of the process through one handler that masks secrets; gives it back, to be taken off again."""
     _leave_out_what_no_line_shows()
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = _LineHandler(stream or sys.stderr)
     formatter = JsonFormatter if log_format is LogFormat.JSON else TextFormatter
     handler.setFormatter(formatter(redactor))
     root = logging.getLogger()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -130,13 +130,6 @@ class Store(SqliteStore):
         return await super().attempts(delivery_id)
 
 
-async def until(condition: Callable[[], object]) -> None:
-    """Let the loop turn until something is so."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - the product has no event for what these tests wait for
-            await asyncio.sleep(0)
-
-
 @dataclass(frozen=True)
 class Settings:
     """Of one destination of a rule set."""
@@ -151,18 +144,27 @@ class Rig:
 
     Args:
         destinations: By name; every event goes to each.
+        store: A kind that a test watches.
     """
 
     def __init__(
-        self, folder: Path, destinations: Mapping[str, Settings], *, clock: Clock | None = None, dry_run: bool = False
+        self,
+        folder: Path,
+        destinations: Mapping[str, Settings],
+        *,
+        clock: Clock | None = None,
+        dry_run: bool = False,
+        store: type[Store] = Store,
     ) -> None:
         self.clock = clock or Clock()
         self.disk = FailingDisk()
-        self.store = Store(folder / "router.db", self.clock, vfs=self.disk.name)
+        self.store = store(folder / "router.db", self.clock, vfs=self.disk.name)
         self._http = make_http_client()
         self._versions: dict[str, Configuration] = {}
         self.configuration = self.version(destinations)
+        ids = IdSource(self.clock)
         self.lanes = Lanes(
+            ids=ids,
             store=self.store,
             attempts=Attempts(
                 ruleset=self._ruleset,
@@ -178,7 +180,7 @@ class Rig:
             configuration=lambda: self.configuration,
             store=self.store,
             lanes=self.lanes,
-            ids=IdSource(self.clock),
+            ids=ids,
             clock=self.clock,
         )
 

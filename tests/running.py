@@ -15,6 +15,8 @@ from router.config.settings import Address, Settings
 from router.samples import sample
 from router.secret import Redactor
 from router.signature import sign
+from router.store.sqlite import SqliteStore
+from tests.described import check
 from tests.fakes import Clock
 
 TOKEN = "a-token-for-the-tests"
@@ -33,9 +35,19 @@ class RunningRouter:
     Args:
         folder: Where the rule file and the store are; a second router on it finds what the first one left.
         rules: The rule file without `sources`.
+        vfs: Of a disk that fails on demand.
     """
 
-    def __init__(self, folder: Path, rules: str | None = None, *, clock: Clock | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        rules: str | None = None,
+        *,
+        clock: Clock | None = None,
+        vfs: str | None = None,
+        **settings: Any,
+    ) -> None:
+        self._vfs = vfs
         self.path = folder / "rules.yaml"
         if rules is not None:
             self.write(rules)
@@ -51,7 +63,10 @@ class RunningRouter:
     async def __aenter__(self) -> Self:
         self.redactor = Redactor()
         configuration = load(self.path, self.environ)
-        self.app = App(self._settings, configuration, self.environ, redactor=self.redactor, clock=self.clock)
+        store = SqliteStore(self._settings.database, clock=self.clock, vfs=self._vfs)
+        self.app = App(
+            self._settings, configuration, self.environ, redactor=self.redactor, clock=self.clock, store=store
+        )
         await self.app.start()
         return self
 
@@ -74,6 +89,8 @@ class RunningRouter:
     async def settle(self) -> None:
         """Wait until nothing is under way: what remains waits for the clock."""
         await self.app.lanes.quiet()
+        await self.app.alerts.quiet()
+        await self.app.lanes.quiet()
 
     async def advance(self, **duration: float) -> None:
         """Let time pass, and wait for what that set off."""
@@ -83,10 +100,13 @@ class RunningRouter:
     async def get(self, path: str, **query: Any) -> Any:
         answer = await self.client.get(f"{self.app.admin_url}/api/v1/{path}", params=query)
         assert answer.status_code == 200, answer.text
+        check(answer)
         return answer.json()
 
     async def post(self, path: str, body: Any = None) -> httpx.Response:
-        return await self.client.post(f"{self.app.admin_url}{path}", json=body)
+        answer = await self.client.post(f"{self.app.admin_url}{path}", json=body)
+        check(answer)
+        return answer
 
     async def deliveries(self, **query: Any) -> list[dict[str, Any]]:
         """Deliveries, oldest first."""

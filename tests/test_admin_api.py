@@ -230,6 +230,7 @@ async def test_a_delivery_is_listed_with_its_fate(tmp_path: Path) -> None:
             "due_at": None,
             "created_at": "2026-03-02T09:15:00.000Z",
             "updated_at": "2026-03-02T09:15:00.000Z",
+            "handled": False,
         }
 
 
@@ -258,7 +259,7 @@ async def test_one_delivery_shows_what_was_sent_and_every_attempt(tmp_path: Path
         (listed,) = await router.deliveries()
         told = await router.get(f"deliveries/{listed['id']}")
         assert listed.items() <= told.items()
-        assert set(told) == {*listed, "origin_id", "ruleset", "message", "message_error", "history"}
+        assert set(told) == {*listed, "origin_id", "ruleset", "message", "message_error", "history", "follow_ups"}
         assert told["message"] == {"text": "Release checklist!"}
         assert (told["message_error"], told["origin_id"]) == (None, None)
         first, second = told["history"]
@@ -305,8 +306,9 @@ async def test_a_message_that_cannot_be_written_says_why(tmp_path: Path) -> None
 async def test_a_rule_set_that_is_not_kept_is_missed_with_grace(router: RunningRouter) -> None:
     """Without the rule set that judged an event there are no verdicts, no message, and no replay under it."""
     now = router.clock.now()
-    event = Event(5, "spaces", "page.updated", None, PAGE, sha256(PAGE).digest(), {}, now, "lost", {"rules": ["lost"]})
-    old = Delivery(7, 5, "lost", "wiki", "lost", DeliveryState.DEAD, now, now, now, reason="render error")
+    lost = 64 * "0"
+    event = Event(5, "spaces", "page.updated", None, PAGE, sha256(PAGE).digest(), {}, now, lost, {"rules": ["lost"]})
+    old = Delivery(7, 5, "lost", "wiki", lost, DeliveryState.DEAD, now, now, now, reason="render error")
     await router.app.store.accept(event, [old])
     assert (await router.get("events/5"))["verdicts"] is None
     told = await router.get("deliveries/7")

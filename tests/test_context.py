@@ -198,11 +198,12 @@ PAGE = {"id": 5148, "slug": "release-checklist", "space": {"id": 42, "code": "en
         ("comment.created", {"comment": {"id": 1, "page": PAGE}}, "a.com", "https://a.com/spaces/eng/page/5148-release-checklist"),
         ("space.imported", {"space": {"id": 42, "code": "eng"}}, "a.com", "https://a.com/spaces/eng"),
         ("space.imported", {"space": {"id": 42}}, "a.com", None),
+        ("page.updated", {"page": {**PAGE, "slug": "x" * 2_000}}, "a.com", None),
         ("page.updated", {"page": {**PAGE, "slug": "a/../b?c#d<|>"}}, "a.com", "https://a.com/spaces/eng/page/5148-a%2F..%2Fb%3Fc%23d%3C%7C%3E"),
     ],
 )  # fmt: skip
 def test_a_link_needs_all_of_its_parts(name: str, payload: JSON, site: str | None, link: str | None) -> None:
-    """A link is complete and quoted, or there is none."""
+    """A link is complete, quoted and short enough to open, or there is none."""
     assert namespace_of(name, payload, site)["link"] == link
 
 

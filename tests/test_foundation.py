@@ -35,6 +35,20 @@ def test_ids_grow_even_when_the_clock_stands_still() -> None:
     assert made[-1] < 2**63
 
 
+def test_ids_go_beyond_what_others_made() -> None:
+    """Ids that another clock made may be ahead; from then on all are greater, and never smaller again."""
+    clock = Clock()
+    ids, others = IdSource(clock), IdSource(Clock(START + timedelta(hours=2)))
+    ahead = [others.next() for _ in range(1000)]
+    ids.go_beyond(ahead[-1])
+    made = [ids.next() for _ in range(1000)]
+    ids.go_beyond(made[0])
+    ids.go_beyond(0)
+    made.append(ids.next())
+    assert made == sorted(set(made))
+    assert made[0] > ahead[-1]
+
+
 def test_ids_of_two_nodes_do_not_meet() -> None:
     """Two nodes with the same clock give different ids."""
     clock = Clock()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.cli import invoke
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "operations.md"
@@ -38,3 +41,12 @@ def test_every_action_of_the_log_is_explained() -> None:
     logged = {action for path in (ROOT / "router").rglob("*.py") for action in _logged(path)}
     assert len(logged) > 20
     assert sorted(_listed()) == sorted(logged)
+
+
+def test_every_command_of_the_page_exists() -> None:
+    """What the page tells an admin to type has the options that it gives."""
+    lines = re.findall(r"^spaces-router ([^|&\n]+)", PAGE.read_text(), re.MULTILINE)
+    lines += re.findall(r"`spaces-router ([a-z][^`]*)`", PAGE.read_text())
+    assert len(lines) > 10
+    for line in lines:
+        assert invoke(*shlex.split(line), "--help").exit_code == 0, line

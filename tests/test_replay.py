@@ -9,8 +9,9 @@ import pytest
 
 from router.config.load import load_text
 from router.config.model import Configuration
-from router.delivery.replay import CannotReplay, replay
+from router.delivery.replay import CannotReplay, dealt_with, replay, under_way
 from router.events import Cause, Delivery, DeliveryState, Message
+from router.store.kin import Kin
 from tests.fakes import START
 
 RULES = """
@@ -167,3 +168,74 @@ def test_everybody_gets_what_is_replayed_on_purpose() -> None:
     delivered = change(DEAD, state=DeliveryState.DELIVERED, message=MAIL)
     assert again(delivered).message is None
     assert again(change(DEAD, message=MAIL), to="ops").message is None
+
+
+# What a replay of many leaves alone
+
+
+def kin(number: int, state: str, cause: str = "rule", of: int | None = None, to: str = "wiki") -> Kin:
+    return Kin(number, 5, state, of, 0, to, "pages", cause)
+
+
+DONE = [
+    ("a dead letter that nobody has looked at", [kin(1, "dead")], 1, None),
+    ("replayed, and under way", [kin(1, "dead"), kin(2, "pending", "replay", 1)], 1, "replayed"),
+    ("replayed, and arrived", [kin(1, "dead"), kin(2, "delivered", "replay", 1)], 1, "replayed"),
+    ("replayed in vain", [kin(1, "dead"), kin(2, "dead", "replay", 1)], 1, "replayed"),
+    ("a replay in vain takes its place", [kin(1, "dead"), kin(2, "dead", "replay", 1)], 2, None),
+    ("the fallback arrived", [kin(1, "dead"), kin(2, "delivered", "fallback", 1, "ops")], 1, "delivered_by_fallback"),
+    ("the fallback is under way", [kin(1, "dead"), kin(2, "retrying", "fallback", 1, "ops")], 1, None),
+    ("the fallback failed too", [kin(1, "dead"), kin(2, "dead", "fallback", 1, "ops")], 1, None),
+    (
+        "the fallback arrived when it was replayed",
+        [kin(1, "dead"), kin(2, "dead", "fallback", 1, "ops"), kin(3, "delivered", "replay", 2, "ops")],
+        1,
+        "delivered_by_fallback",
+    ),
+    (
+        "a failed fallback of what is replayed",
+        [kin(1, "dead"), kin(2, "dead", "fallback", 1, "ops"), kin(3, "pending", "replay", 1)],
+        2,
+        "replayed",
+    ),
+    ("something else of the event arrived", [kin(1, "dead"), kin(2, "delivered", to="ops")], 1, None),
+    ("what arrived is sent once more", [kin(1, "delivered")], 1, None),
+    ("what arrived was sent once more", [kin(1, "delivered"), kin(2, "delivered", "replay", 1)], 1, "replayed"),
+    ("that once more", [kin(1, "delivered"), kin(2, "delivered", "replay", 1)], 2, "replayed"),
+    ("what was not sent on purpose", [kin(1, "suppressed")], 1, None),
+    ("a replay that was not sent on purpose", [kin(1, "dead"), kin(2, "suppressed", "replay", 1)], 2, "replayed"),
+    ("it has been forgotten", [kin(2, "dead")], 1, "event_gone"),
+]
+
+
+@pytest.mark.parametrize(("family", "number", "word"), [case[1:] for case in DONE], ids=[case[0] for case in DONE])
+def test_what_was_dealt_with_is_left_alone(family: list[Kin], number: int, word: str | None) -> None:
+    """A replay of many sends each message once, however often it is asked for."""
+    assert dealt_with(number, family) == word
+
+
+AGAIN = [
+    ("replayed before, and arrived", [kin(1, "dead"), kin(2, "delivered", "replay", 1)], 1, None),
+    ("replayed by this run", [kin(1, "dead"), kin(101, "pending", "replay", 1)], 1, "replayed"),
+    ("replayed by this run, in vain", [kin(1, "dead"), kin(101, "dead", "replay", 1)], 1, "replayed"),
+    ("its replay failed, and has its own turn", [kin(1, "dead"), kin(2, "dead", "replay", 1)], 1, "replayed"),
+    ("that turn", [kin(1, "dead"), kin(2, "dead", "replay", 1)], 2, None),
+    ("its replay failed elsewhere", [kin(1, "dead"), kin(2, "dead", "replay", 1, "ops")], 1, None),
+    ("the fallback arrived", [kin(1, "dead"), kin(2, "delivered", "fallback", 1, "ops")], 1, None),
+    ("it has been forgotten", [], 1, "event_gone"),
+]
+
+
+@pytest.mark.parametrize(("family", "number", "word"), [case[1:] for case in AGAIN], ids=[case[0] for case in AGAIN])
+def test_again_sends_what_was_dealt_with(family: list[Kin], number: int, word: str | None) -> None:
+    """`again` sends it once more, but also only once for each message and run."""
+    assert dealt_with(number, family, again_from=100) == word
+
+
+@pytest.mark.parametrize("state", list(DeliveryState))
+def test_an_event_is_not_doubled_while_it_is_under_way(state: DeliveryState) -> None:
+    """What is still to come from the same rule at the same destination is left to arrive by itself."""
+    new = change(DEAD, id=9, state=DeliveryState.PENDING)
+    assert under_way(new, [kin(1, state.value)]) == (None if state.is_final else "not_final")
+    assert under_way(new, [kin(1, state.value, to="ops")]) is None
+    assert under_way(change(new, rule="moves"), [kin(1, state.value)]) is None

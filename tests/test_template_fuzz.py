@@ -9,7 +9,8 @@ from router.errors import RenderFailure
 from router.events import Markup, Message
 from router.messages.filters import FILTERS
 from router.messages.limits import LONGEST_TEXT
-from router.messages.render import MessageSpec, Renderer, Style
+from router.messages.render import Renderer
+from router.messages.spec import MessageSpec, Style
 from router.messages.template_tests import TESTING_FILTERS, TESTS
 from router.payload import dump_json
 from tests.message_bodies import namespace_of
@@ -120,7 +121,7 @@ def test_any_template_gives_a_message_or_a_sentence(template: str) -> None:
             MessageSpec(body=[template], has_body=True),
             MessageSpec(blocks=[{"a": template}]),
         ):
-            problems = RENDERER.problems(spec, style)
+            problems = RENDERER.inspection.problems(spec, style)
             failure, message = _outcome(spec, style)
             if message is None:
                 assert failure

@@ -1,4 +1,4 @@
-"""The JSON API: events, deliveries, what was rejected, totals, and replay."""
+"""The JSON API: events, deliveries, what was rejected, and totals; and which handler answers at which path."""
 
 from __future__ import annotations
 
@@ -12,21 +12,28 @@ from tornado.web import Application
 from router.admin.auth import Guard
 from router.admin.handler import AdminHandler
 from router.admin.health import HealthyHandler, ReadyHandler, ReloadHandler
+from router.admin.metrics import MetricsHandler
+from router.admin.openapi import OpenApiHandler
 from router.admin.parts import Parts
 from router.admin.purge import PurgeHandler
-from router.admin.query import Query, read_id, read_object, read_text, write_cursor
-from router.admin.refusal import Refused, not_found
+from router.admin.query import Query, path_id, write_cursor
+from router.admin.refusal import not_found, unknown
+from router.admin.replay import (
+    BulkReplayHandler,
+    EventReplayHandler,
+    RejectedReplayHandler,
+    ReleaseHandler,
+    ReplayHandler,
+)
 from router.admin.serialise import statistics
 from router.config.problems import did_you_mean
 from router.config.settings import Address
-from router.delivery.replay import CannotReplay, replay
-from router.errors import RenderFailure
+from router.delivery.judging import explain
+from router.delivery.unsent import would_say
 from router.events import Delivery, Event, Message
-from router.messages.context import build_namespace
 from router.payload import JSON
 from router.rules.ruleset import Verdict
 from router.secret import Secret
-from router.sources import DEFAULT_KIND
 from router.store.base import DeliveryFilter, EventFilter, ListedDelivery
 
 PAGE = 10
@@ -54,21 +61,18 @@ class EventHandler(AdminHandler):
 
     async def get(self, event_id: str) -> None:
         self.query()
-        event = await self.parts.store.event(_path_id(event_id, "event"))
+        event = await self.parts.store.event(path_id(event_id, "event"))
         if event is None:
-            raise _unknown("event", event_id)
+            raise unknown("event", event_id)
         verdicts = await self._verdicts(event)
         # Masking a body of megabytes takes a while: not on the loop.
         self.answer(await asyncio.to_thread(self.shown.event_in_full, event, verdicts))
 
     async def _verdicts(self, event: Event) -> Sequence[Verdict] | None:
+        if event.is_own:
+            return ()  # no rule was asked
         judged = await self.parts.rulesets.get(event.ruleset)
-        if judged is None:
-            return None
-        source = judged.sources.get(event.source)
-        kind = source.kind if source else DEFAULT_KIND
-        namespace = partial(build_namespace, event, kind, source.site if source else None)
-        return judged.rules.explain(event.name, event.source, namespace)
+        return None if judged is None else explain(event, judged)
 
 
 class DeliveriesHandler(AdminHandler):
@@ -93,59 +97,19 @@ class DeliveryHandler(AdminHandler):
 
     async def get(self, delivery_id: str) -> None:
         self.query()
-        listed = await self.parts.store.delivery(_path_id(delivery_id, "delivery"))
+        listed = await self.parts.store.delivery(path_id(delivery_id, "delivery"))
         if listed is None:
-            raise _unknown("delivery", delivery_id)
+            raise unknown("delivery", delivery_id)
         attempts = await self.parts.store.attempts(listed.delivery.id)
         kept = listed.delivery.message
         is_written = kept is not None and (not kept.is_empty or listed.delivery.state.is_final)
-        message = kept if kept is not None and is_written else await self._would_be(listed.delivery)
+        message = kept if kept is not None and is_written else await self._would_say(listed.delivery)
         destinations = self.parts.rulesets.current.destinations
         self.answer(self.shown.delivery_in_full(listed, destinations, message, attempts))
 
-    async def _would_be(self, delivery: Delivery) -> Message | str:
-        """Render what would be sent now, or say why nothing can be."""
-        destination = self.parts.rulesets.current.destinations.get(delivery.destination)
-        if destination is None:
-            return f"destination {delivery.destination!r} is gone from the rule file"
-        judged = await self.parts.rulesets.get(delivery.ruleset)
-        if judged is None:
-            return f"the rule set {delivery.ruleset[:16]} that judged the event is not kept any more"
-        event = await self.parts.store.event(delivery.event_id)
-        if event is None:
-            return f"event {delivery.event_id} is not in the store any more"
-        try:
-            return self.parts.lanes.attempts.render(delivery, event, destination, judged)
-        except RenderFailure as failure:
-            return failure.detail
-
-
-class ReplayHandler(AdminHandler):
-    """`POST /api/v1/deliveries/{id}/replay`: send it once more, as a new delivery."""
-
-    methods = ("POST",)
-
-    async def post(self, delivery_id: str) -> None:
-        self.query()
+    async def _would_say(self, delivery: Delivery) -> Message | str:
         parts = self.parts
-        to = read_text(read_object(bytes(self.body), ["to"]), "to")
-        listed = await parts.store.delivery(_path_id(delivery_id, "delivery"))
-        if listed is None:
-            raise _unknown("delivery", delivery_id)
-        try:
-            new = replay(listed.delivery, to, parts.rulesets.current, parts.ids.next(), parts.clock.now())
-        except CannotReplay as refusal:
-            raise Refused(409 if refusal.code == "not_final" else 422, refusal.code, str(refusal)) from None
-        if await parts.rulesets.get(new.ruleset) is None:
-            raise Refused(
-                422,
-                "ruleset_gone",
-                f"the rule {new.rule!r} is not in the rule file, and the rule set that judged the event is not kept "
-                "any more; give the file a rule of that name, then replay again",
-            )
-        await parts.store.insert(new)
-        parts.lanes.offer(new)
-        self.answer({"replayed": [str(new.id)]})
+        return await would_say(delivery, store=parts.store, rulesets=parts.rulesets, attempts=parts.lanes.attempts)
 
 
 class StatsHandler(AdminHandler):
@@ -172,7 +136,7 @@ class UnknownHandler(AdminHandler):
 
     def check_path(self) -> None:
         near = did_you_mean(self.request.path, PATHS) if len(self.request.path) <= 200 else ""
-        raise not_found(f"nothing answers at this path{near}; docs/api.md lists the calls")
+        raise not_found(f"nothing answers at this path{near}; docs/api.md and /api/v1/openapi.json list the calls")
 
 
 async def _list(
@@ -215,32 +179,27 @@ def _delivery_id(listed: ListedDelivery) -> int:
     return listed.delivery.id
 
 
-def _path_id(text: str, what: str) -> int:
-    number = read_id(text)
-    if number is None:
-        raise _unknown(what, text)
-    return number
-
-
-def _unknown(what: str, number: str) -> Refused:
-    return not_found(f"there is no {what} {number}; it never was, or was removed after its retention")
-
-
-_ROUTES: Sequence[tuple[str, type[AdminHandler]]] = (
+ROUTES: Sequence[tuple[str, type[AdminHandler]]] = (
     ("/-/healthy", HealthyHandler),
     ("/-/ready", ReadyHandler),
     ("/-/reload", ReloadHandler),
+    ("/metrics", MetricsHandler),
+    ("/api/v1/openapi.json", OpenApiHandler),
     ("/api/v1/events", EventsHandler),
     ("/api/v1/events/([0-9]{1,30})", EventHandler),
+    ("/api/v1/events/([0-9]{1,30})/replay", EventReplayHandler),
     ("/api/v1/deliveries", DeliveriesHandler),
     ("/api/v1/deliveries/([0-9]{1,30})", DeliveryHandler),
     ("/api/v1/deliveries/([0-9]{1,30})/replay", ReplayHandler),
+    ("/api/v1/deliveries/([0-9]{1,30})/release", ReleaseHandler),
+    ("/api/v1/replay", BulkReplayHandler),
     ("/api/v1/rejected", RejectedHandler),
+    ("/api/v1/rejected/([0-9]{1,30})/replay", RejectedReplayHandler),
     ("/api/v1/purge", PurgeHandler),
     ("/api/v1/stats", StatsHandler),
 )
 
-PATHS = [path for path, _ in _ROUTES if "(" not in path]
+PATHS = [path for path, _ in ROUTES if "(" not in path]
 
 
 def make_admin(parts: Parts, *, address: Address, hosts: Sequence[str], token: Secret | None) -> Application:
@@ -257,7 +216,7 @@ def make_admin(parts: Parts, *, address: Address, hosts: Sequence[str], token: S
     """
     shared: dict[str, Any] = {"parts": parts, "guard": Guard(address, hosts, token), "address": address}
     return Application(
-        [(path, handler, shared) for path, handler in _ROUTES],
+        [(path, handler, shared) for path, handler in ROUTES],
         default_handler_class=UnknownHandler,
         default_handler_args=shared,
         log_function=_log_nothing,

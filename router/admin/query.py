@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
-from router.admin.refusal import bad_request
+from router.admin.refusal import bad_request, unknown
 from router.config.problems import did_you_mean
 from router.errors import UnreadableBody
 from router.events import DeliveryState
@@ -18,6 +18,7 @@ from router.payload import JSON, parse_body
 DEFAULT_LIMIT = 50
 MOST = 500
 
+ID_DIGITS = 19
 _HIGHEST_ID = (1 << 63) - 1
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """Nothing is older, and from here on nobody who looks a little further back leaves the calendar."""
@@ -128,27 +129,51 @@ def read_cursor(listed: str, given: str) -> int:
     Raises:
         Refused: With 400: it is none, or one of another list.
     """
-    try:
-        name, _, digits = base64.urlsafe_b64decode(given.encode()).decode().partition(":")
-    except (binascii.Error, ValueError):
-        name, digits = "", ""
-    number = read_id(digits)
-    if name != listed or number is None:
-        raise bad_request(f"cursor is {_shown(given)}; expected the text of 'next' from an earlier answer to this call")
+    (number,) = read_cursors(listed, given, 1)
     return number
 
 
-def write_cursor(listed: str, last_id: int) -> str:
+def read_cursors(listed: str, given: str, count: int) -> Sequence[int]:
+    """
+    Read what `write_cursor` made of so many ids.
+
+    Raises:
+        Refused: With 400: it is none, or one of another list.
+    """
+    try:
+        name, *parts = base64.urlsafe_b64decode(given.encode()).decode().split(":")
+    except (binascii.Error, ValueError):
+        name, parts = "", []
+    numbers = [number for number in map(read_id, parts) if number is not None]
+    if name != listed or len(numbers) != len(parts) or len(numbers) != count:
+        raise bad_request(f"cursor is {_shown(given)}; expected the text of 'next' from an earlier answer to this call")
+    return numbers
+
+
+def write_cursor(listed: str, *ids: int) -> str:
     """Make the text at which a list goes on."""
-    return base64.urlsafe_b64encode(f"{listed}:{last_id}".encode()).decode()
+    return base64.urlsafe_b64encode(":".join([listed, *map(str, ids)]).encode()).decode()
 
 
 def read_id(text: str) -> int | None:
     """Read an id as the API writes it; None where it is none."""
-    if not (text.isascii() and text.isdigit()) or len(text) > 19:
+    if not (text.isascii() and text.isdigit()) or len(text) > ID_DIGITS:
         return None
     number = int(text)
     return number if number <= _HIGHEST_ID else None
+
+
+def path_id(text: str, what: str) -> int:
+    """
+    Read the id in the path of a call.
+
+    Raises:
+        Refused: With 404: nothing can have it.
+    """
+    number = read_id(text)
+    if number is None:
+        raise unknown(what, text)
+    return number
 
 
 def read_object(body: bytes, known: Sequence[str] = ()) -> Mapping[str, JSON]:

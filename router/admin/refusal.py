@@ -42,3 +42,8 @@ def bad_request(message: str) -> Refused:
 def not_found(message: str) -> Refused:
     """What was asked for is not here."""
     return Refused(404, "not_found", message)
+
+
+def unknown(what: str, number: str) -> Refused:
+    """There is no event or delivery of this id."""
+    return not_found(f"there is no {what} {number}; it never was, or was removed after its retention")

@@ -149,6 +149,7 @@ class Shown:
             "created_at": rfc3339(delivery.created_at),
             "updated_at": rfc3339(delivery.updated_at),
             "last_error": self._optional(delivery.last_error),
+            "handled": listed.handled,
         }
 
     def delivery_in_full(
@@ -171,6 +172,10 @@ class Shown:
             "message": Mask(self.redactor).value(message.as_json()) if isinstance(message, Message) else None,
             "message_error": None if sent else self._text(str(message)),
             "history": [self._attempt(attempt) for attempt in attempts],
+            "follow_ups": [
+                {"id": str(one.id), "cause": one.cause.value, "destination": one.destination, "state": one.state.value}
+                for one in listed.follow_ups
+            ],
         }
 
     def _attempt(self, attempt: Attempt) -> dict[str, JSON]:

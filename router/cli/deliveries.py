@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,6 +62,9 @@ def command(*, admin: Admin, admin_token_file: Path | None, data: Path, limit: i
         click.echo("\n".join(delivery_lines(found, datetime.now(UTC))))
         if len(found) == limit:
             click.echo(f"\nThese are the newest {limit}; --limit shows more.")
+        if query.get("state") == DeliveryState.DEAD and "event" not in query:
+            chosen = " ".join(f"--{name} {shlex.quote(value)}" for name, value in query.items())
+            click.echo(f"\nWhat sending these once more would do: spaces-router replay {chosen} --dry-run")
     else:
         click.echo(_nothing(query))
     return 0
@@ -96,7 +100,7 @@ def delivery_lines(found: Sequence[Mapping[str, Any]], now: datetime) -> list[st
             str(one["id"]),
             plain(one["event"]),
             plain(one["destination"]),
-            plain(one["state"]),
+            plain(one["state"]) + (", handled" if one.get("handled") else ""),
             ago(parse_time(one["created_at"]), now),
         )
         for one in found

@@ -30,14 +30,15 @@ COMMANDS = {
     "send-test": "Send a test message to a destination.",
     "deliveries": "List what the router sent or tries to send.",
     "show": "Show one event or one delivery in full.",
-    "replay": "Send a delivery once more.",
+    "replay": "Send once more what did not arrive.",
+    "release": "Send now what waits for its time.",
     "backup": "Copy the store to a file, also while the router runs.",
     "purge": "Remove old events for good.",
     "healthcheck": "Ask a running router whether it is ready.",
 }
 
 LATER = frozenset(
-    "preview explain test backtest release tail schema".split()  # noqa: SIM905
+    "preview explain test backtest tail schema".split()  # noqa: SIM905
 )
 """Commands which later versions bring."""
 

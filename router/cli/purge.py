@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import click
 
+from router.cli.asking import make_sure, yes_option
 from router.cli.group import Failed
 from router.cli.options import SinceType, data_folder, option
 from router.cli.output import counted, local, plain
@@ -40,7 +41,7 @@ _Purge: TypeAlias = Callable[[Expiry, bool], Purged]
 )
 @option("--destination", metavar="NAME", help="Only events with a delivery to this destination.")
 @option("--dry-run", is_flag=True, help="Only say what would be removed.")
-@option("--yes", "-y", is_flag=True, help="Do not ask.")
+@yes_option
 @admin_options
 @data_folder("Where the store is, for when no router runs.")
 def command(
@@ -82,8 +83,7 @@ def command(
     if dry_run:
         click.echo("Nothing was removed: this was a dry run.")
         return 0
-    if not yes and not click.confirm("Remove this for good?"):
-        raise Failed("nothing was removed.")
+    make_sure("Remove this for good?", "nothing was removed", yes=yes)
     click.echo(f"Removed {_said(remove(expiry, False))}.")
     return 0
 
@@ -98,7 +98,7 @@ def _said(purged: Purged) -> str:
 def _find(router: Router, data: Path, expiry: Expiry) -> tuple[str, _Purge]:
     """Find what to purge, and say in which words to name it."""
     try:
-        _ask(router, expiry, None, dry_run=True)
+        next(_steps(router, expiry, dry_run=True))
     except NothingAnswers as nothing:
         database = data / "router.db"
         if not database.exists():
@@ -111,27 +111,23 @@ def _find(router: Router, data: Path, expiry: Expiry) -> tuple[str, _Purge]:
 
 
 def _by_router(router: Router, expiry: Expiry, *, dry_run: bool) -> Purged:
-    purged, cursor = Purged(), None
-    while True:
-        try:
-            step = _ask(router, expiry, cursor, dry_run=dry_run)
-        except NothingAnswers as nothing:
-            raise Failed(f"{nothing} any more; {_said(purged)} went before, and the rest is still there.") from None
-        purged = purged.plus(Purged(step["events"], step["deliveries"], step["unhandled"], step["rejected"]))
-        cursor = step["next"]
-        if cursor is None:
-            return purged
+    purged = Purged()
+    try:
+        for step in _steps(router, expiry, dry_run=dry_run):
+            purged = purged.plus(Purged(step["events"], step["deliveries"], step["unhandled"], step["rejected"]))
+    except NothingAnswers as nothing:
+        raise Failed(f"{nothing} any more; {_said(purged)} went before, and the rest is still there.") from None
+    return purged
 
 
-def _ask(router: Router, expiry: Expiry, cursor: str | None, *, dry_run: bool) -> Any:
-    return router.post(
+def _steps(router: Router, expiry: Expiry, *, dry_run: bool) -> Iterator[Mapping[str, Any]]:
+    return router.post_in_steps(
         "/purge",
         {
             "before": rfc3339(expiry.before),
             "state": sorted(state.value for state in expiry.states),
             "destination": expiry.destination,
             "dry_run": dry_run,
-            "cursor": cursor,
         },
     )
 

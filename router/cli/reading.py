@@ -8,9 +8,8 @@ loaded, so no secret is known here, and none is ever stored.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,11 +17,9 @@ from router.admin.serialise import Shown
 from router.config.load import restore
 from router.config.model import Configuration
 from router.config.problems import ConfigurationInvalid
-from router.events import DeliveryState, Event
-from router.messages.context import build_namespace
-from router.rules.ruleset import Verdict
+from router.delivery.judging import explain
+from router.events import DeliveryState
 from router.secret import Redactor
-from router.sources import DEFAULT_KIND
 from router.store.base import DeliveryFilter
 from router.store.sqlite import SqliteReader
 
@@ -72,7 +69,7 @@ class FromStore:
             if event is None:
                 return None
             judged = await _kept(store, event.ruleset)
-            return self._shown.event_in_full(event, _verdicts(event, judged) if judged else None)
+            return self._shown.event_in_full(event, explain(event, judged) if judged else None)
 
         return self._read(ask)
 
@@ -109,9 +106,3 @@ async def _kept(store: SqliteReader, ruleset_hash: str) -> Configuration | None:
         return restore(kept.text, kept.files)
     except ConfigurationInvalid:
         return None
-
-
-def _verdicts(event: Event, judged: Configuration) -> Sequence[Verdict]:
-    source = judged.sources.get(event.source)
-    kind, site = (source.kind, source.site) if source else (DEFAULT_KIND, None)
-    return judged.rules.explain(event.name, event.source, partial(build_namespace, event, kind, site))

@@ -13,7 +13,8 @@ import json
 import os
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,23 @@ def admin_options(command: F) -> F:
     return at(admin_token_file(command))
 
 
+@contextmanager
+def for_sending() -> Iterator[None]:
+    """
+    Say what to do where no router runs, around what only a running one can do.
+
+    Raises:
+        Failed: In the place of `NothingAnswers`.
+    """
+    try:
+        yield
+    except NothingAnswers as nothing:
+        raise Failed(
+            f"{nothing}. Only the running router can send: start it with `spaces-router serve`, or say with --admin"
+            " where its admin side listens."
+        ) from None
+
+
 class Router:
     """
     The API of a running router.
@@ -209,6 +227,16 @@ class Router:
             Failed: The router refused, or what answers is none; with its own sentence.
         """
         return self._accepted(self.admin.ask("POST", "/api/v1" + path, token=self._token, body=body))
+
+    def post_in_steps(self, path: str, body: Mapping[str, JSON]) -> Iterator[Mapping[str, Any]]:
+        """Have something large done: each answer tells of a part, and where the next one begins. Raises as `post`."""
+        cursor = None
+        while True:
+            step = self.post(path, {**body, "cursor": cursor})
+            yield step
+            cursor = step["next"]
+            if cursor is None:
+                return
 
     def _accepted(self, reply: Reply) -> Mapping[str, Any]:
         if reply.status == 401:

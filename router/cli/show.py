@@ -102,10 +102,14 @@ def _delivery_lines(one: Mapping[str, Any], now: datetime) -> Iterator[str]:
         yield _fact("changed", _moment(one["updated_at"], now))
     yield ""
     yield paragraph(_next_step(one, now), "  ")
-    if one["state"] in ("dead", "suppressed"):
+    for later in one.get("follow_ups", ()):
+        yield paragraph(_follow_up(later), "  ")
+    if one["state"] in ("dead", "suppressed") and not one.get("handled"):
         is_gone = one["reason"] == "destination removed" and not one["type"]
         to = " --to NAME (its own destination is gone from the rule file)" if is_gone else ""
         yield f"  To send it once more: spaces-router replay {one['id']}{to}"
+    elif one["state"] in ("retrying", "held"):
+        yield f"  To send it now: spaces-router release {one['id']}"
     yield ""
     yield from _message_lines(one)
     yield from _history_lines(one, now)
@@ -135,6 +139,16 @@ def _next_step(one: Mapping[str, Any], now: datetime) -> str:
             return "It waits for its turn."
 
 
+def _follow_up(later: Mapping[str, Any]) -> str:
+    what = "Its fallback" if later["cause"] == "fallback" else "It was replayed:"
+    return (
+        f"{what} {later['id']} to {plain(later['destination'])} {_STANDS.get(later['state'], 'is ' + later['state'])}."
+    )
+
+
+_STANDS = {"delivered": "was delivered", "dead": "is dead too", "suppressed": "was suppressed"}
+
+
 def _message_lines(one: Mapping[str, Any]) -> Iterator[str]:
     message = one["message"]
     sent = one["state"] == "delivered" or one["attempts"]
@@ -144,19 +158,24 @@ def _message_lines(one: Mapping[str, Any]) -> Iterator[str]:
     elif message.get("forward"):
         yield paragraph(f"the event as it came: `spaces-router show {one['event_id']}` shows it", "  ")
     else:
-        if message.get("subject"):
-            yield _fact("subject", plain(message["subject"]))
-        if message.get("accepted"):
-            yield _fact("taken for", plain(", ".join(message["accepted"])))
-        for who, said in (message.get("refused") or {}).items():
-            yield _fact("refused", plain(f"{who}: {said}"))
-        if message.get("text"):
-            yield indented(message["text"], "  ")
-        for part in ("blocks", "body"):
-            if message.get(part) is not None:
-                yield _fact(part, "")
-                yield indented(as_json(message[part]), "    ")
+        yield from content_lines(message)
     yield ""
+
+
+def content_lines(message: Mapping[str, Any]) -> Iterator[str]:
+    """What a message says, part by part; not for one that forwards the event as it came."""
+    if message.get("subject"):
+        yield _fact("subject", plain(message["subject"]))
+    if message.get("accepted"):
+        yield _fact("taken for", plain(", ".join(message["accepted"])))
+    for who, said in (message.get("refused") or {}).items():
+        yield _fact("refused", plain(f"{who}: {said}"))
+    if message.get("text"):
+        yield indented(message["text"], "  ")
+    for part in ("blocks", "body"):
+        if message.get(part) is not None:
+            yield _fact(part, "")
+            yield indented(as_json(message[part]), "    ")
 
 
 def _history_lines(one: Mapping[str, Any], now: datetime) -> Iterator[str]:
@@ -222,6 +241,7 @@ def _own_deliveries(event: Mapping[str, Any], now: datetime) -> Iterator[str]:
         yield from (f"  {line}" for line in delivery_lines(own, now))
     elif not event["rules"]:
         yield paragraph("No rule matched, so there was nothing to send.", "  ")
+        yield f"  To judge it by the rules of today: spaces-router replay --event {event['id']}"
     yield ""
 
 

@@ -80,9 +80,15 @@ def read_destinations(entry: Entry | None, shared: Mapping | None, reading: Read
         model = types.by_name[name] = _type(name, each, node, reading)
         if model is not None:
             own = {key: below for key, below in node.entries.items() if key != "type"}
-            types.nodes[name] = read_files(Mapping(node.place, {**beneath, **own}), model, reading, outside)
+            shared_by_it = {key: below for key, below in beneath.items() if not _is_own_name(key, below, name)}
+            types.nodes[name] = read_files(Mapping(node.place, {**shared_by_it, **own}), model, reading, outside)
             _build(name, model, each, types, reading)
     return types
+
+
+def _is_own_name(key: str, entry: Entry, name: str) -> bool:
+    """A fallback that all destinations share is none for itself."""
+    return key == "fallback" and isinstance(entry.value, Scalar) and entry.value.value == name
 
 
 def _build(name: str, model: type[Destination], entry: Entry, types: Types, reading: Reading) -> None:

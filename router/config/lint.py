@@ -20,6 +20,8 @@ CODES = {
     "unused-destination": "no rule sends to a destination",
     "hidden-rule": "an earlier rule with `stop: true` takes every event of a rule",
     "secret-in-file": "a secret stands in the rule file itself",
+    "nobody-told": "`expect_every` without `defaults.alerts`: when no event comes, nobody is told",
+    "switched-off": "`fallback` or `defaults.alerts` names a destination that is switched off",
     "unresolved-reference": "a `${NAME}` in the text of a message, or a `$NAME` without braces: both are plain text",
 }
 
@@ -122,11 +124,19 @@ def _covers(earlier: ReadRule, later: ReadRule) -> bool:
     )
 
 
-def lint_destinations(types: Types, rules: Sequence[ReadRule], entries: Mapping, reading: Reading) -> None:
-    """Look for destinations that no rule names; a rule that is switched off counts."""
+def lint_destinations(
+    types: Types, rules: Sequence[ReadRule], alerts: object, entries: Mapping, reading: Reading
+) -> None:
+    """
+    Look for destinations that nothing names; a rule that is switched off counts.
+
+    Args:
+        alerts: What `defaults.alerts` says.
+    """
     if reading.has_errors:
         return  # a rule that could not be read may be the one that uses it
-    used = {name for rule in rules if rule.to is not None for name in _names(rule.to)}
+    used = {alerts, *(name for rule in rules if rule.to is not None for name in _names(rule.to))}
+    used |= {destination.fallback for destination in types.built.values()}
     for name, entry in entries.entries.items():
         if name not in used and name in types.by_name:
             reading.warn(entry, "unused-destination", f"no rule sends to destination {named(name)}; use or remove it")

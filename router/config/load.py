@@ -15,7 +15,7 @@ from router.config.keys import LATER, not_yet
 from router.config.lint import lint_destinations, lint_rules, lint_secrets
 from router.config.masking import in_own_section, masked_text
 from router.config.model import Configuration
-from router.config.nodes import LINE_BREAK, Entry, Place, kind_of
+from router.config.nodes import LINE_BREAK, Entry, Place, kind_of, plain
 from router.config.nodes import Mapping as MapNode
 from router.config.own_templates import read_own_templates
 from router.config.problems import ConfigurationInvalid, did_you_mean, listed, named, nearest
@@ -25,6 +25,7 @@ from router.config.rule_section import RULE_DEFAULTS, Names, ReadRule, RuleDefau
 from router.config.source_section import kinds_by_source, read_sources
 from router.config.syntax import position, read_yaml
 from router.config.template_checks import TemplateChecks
+from router.config.trouble_section import check_fallbacks, lint_trouble, read_alerts
 from router.config.validate import Section, fit
 from router.destinations.base import Destination
 from router.messages.render import Renderer
@@ -33,6 +34,7 @@ from router.rules.ruleset import RuleSet
 MAX_BYTES = 1024 * 1024
 TEMPLATES = "templates"
 
+ALERTS = "alerts"
 _TOP_LEVEL = ("sources", "destinations", "rules", "defaults")
 
 
@@ -156,6 +158,7 @@ class _Loader:
         )
         names = Names(kinds_by_source(top.entries.get("sources")), types.by_name)
         rules = read_rules(top.entries.get("rules"), defaults.get("rules"), names, self._reading)
+        alerts = read_alerts(self._default(top, ALERTS), types, self._reading)
         renderer = Renderer(self._files)
         if not self._reading.lenient:
             self._check(top, types, rules, renderer)
@@ -173,6 +176,7 @@ class _Loader:
             specs={read.name: read.spec for read in rules},
             retries={read.name: read.retry for read in rules if read.retry is not None},
             renderer=renderer,
+            alerts=alerts,
             warnings=problems if not self._reading.lenient else (),
         )
 
@@ -209,7 +213,9 @@ class _Loader:
         if entry is None:
             return {}
         if not isinstance(entry.value, MapNode):
-            self._reading.error(entry, f"defaults is {kind_of(entry.value)}; expected destinations or rules in it")
+            self._reading.error(
+                entry, f"defaults is {kind_of(entry.value)}; expected alerts, destinations or rules in it"
+            )
             return {}
         found = {}
         sections: dict[str, tuple[type[BaseModel], tuple[str, ...]]] = {
@@ -217,11 +223,14 @@ class _Loader:
             "rules": (RuleDefaults, RULE_DEFAULTS),
         }
         for key, each in entry.value.entries.items():
+            if key == ALERTS:
+                continue  # read once the destinations are known
             if key in LATER["defaults"]:
                 self._reading.error(each, f"defaults: {not_yet(key)}")
             elif key not in sections:
-                guess = did_you_mean(key, sections)
-                self._reading.error(each, f"unknown key {named(key)}; expected one of: {listed(sections)}{guess}")
+                known = (ALERTS, *sections)
+                guess = did_you_mean(key, known)
+                self._reading.error(each, f"unknown key {named(key)}; expected one of: {listed(known)}{guess}")
             elif not isinstance(each.value, MapNode):
                 expected = f"expected keys that all {key} share: {listed(sections[key][1])}"
                 self._reading.error(each, f"defaults.{key} is {kind_of(each.value)}; {expected}")
@@ -234,6 +243,11 @@ class _Loader:
                 found[key] = node
         return found
 
+    def _default(self, top: MapNode, key: str) -> Entry | None:
+        defaults = top.entries.get("defaults")
+        below = defaults.value if defaults is not None else None
+        return below.entries.get(key) if isinstance(below, MapNode) else None
+
     def _check(self, top: MapNode, types: Types, rules: list[ReadRule], renderer: Renderer) -> None:
         """What needs the parts together: templates per type of destination, and the warnings."""
         templates = TemplateChecks(renderer, self._files, self._folder, self._reading)
@@ -242,11 +256,15 @@ class _Loader:
             templates.destination(destination, types.nodes[name])
         for rule in rules:
             templates.rule(rule, types)
+        check_fallbacks(types, self._reading)
         lint_rules(rules, self._reading)
         lint_secrets(top, self._reading)
+        alerts = self._default(top, ALERTS)
+        lint_trouble(top.entries.get("sources"), alerts, types, self._reading)
         destinations = top.entries.get("destinations")
         if destinations is not None and isinstance(destinations.value, MapNode):
-            lint_destinations(types, rules, destinations.value, self._reading)
+            told = plain(alerts.value) if alerts is not None else None
+            lint_destinations(types, rules, told, destinations.value, self._reading)
 
 
 _WHOLE = "expected a map with the keys sources, destinations and rules"

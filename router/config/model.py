@@ -10,7 +10,8 @@ from pathlib import Path
 from router.config.problems import Problem
 from router.destinations.base import Destination
 from router.fields import Model
-from router.messages.render import MessageSpec, Renderer
+from router.messages.render import Renderer
+from router.messages.spec import MessageSpec
 from router.rules.ruleset import RuleSet
 from router.secret import Secret
 from router.sources import SourceKind
@@ -24,6 +25,7 @@ class Source(Model):
         tokens: Any of these may have signed; empty where it is unsigned, or an older rule set's.
         unsigned: Its requests are taken without a signature.
         site: Host name that links lead to, or None.
+        expect_every: People are told when no event came for so long; None to tell nobody.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Source(Model):
     tokens: tuple[Secret, ...] = ()
     unsigned: bool = False
     site: str | None = None
+    expect_every: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Configuration:
         files: Own templates by name, such as `slack/page.j2`.
         specs: What each rule says about its message, by rule name.
         retries: Schedules of the rules that set their own.
+        alerts: Name of the destination that is told of trouble, or None.
         warnings: By position.
         watched: Files and folders whose change calls for a reload.
     """
@@ -59,6 +63,7 @@ class Configuration:
     specs: Mapping[str, MessageSpec]
     retries: Mapping[str, tuple[timedelta, ...]]
     renderer: Renderer
+    alerts: str | None = None
     warnings: tuple[Problem, ...] = ()
     watched: tuple[Path, ...] = field(default=())
 

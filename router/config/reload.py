@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -119,6 +119,10 @@ class Reloader:
     Loads the rule file again when it, its templates or its secret files change, or when asked.
 
     Everything that can fail happens before anything that runs is touched; then one reference is swapped.
+
+    Attributes:
+        state: How the latest load went.
+        on_change: Told the state after each load.
     """
 
     def __init__(
@@ -147,6 +151,7 @@ class Reloader:
         self._seen: _Seen = ()
         self._stopped = False
         self.state = ReloadState(clock.now())
+        self.on_change: Callable[[ReloadState], None] | None = None
 
     def watch(self) -> None:
         """Look at the files every second from now on."""
@@ -196,14 +201,14 @@ class Reloader:
         if loaded.hash == current.hash and loaded.secrets() == current.secrets():
             if trigger != BY_FILE or self.state.failed_at is not None:
                 log.info("ruleset.unchanged", extra=_facts(loaded, trigger))
-            self.state = ReloadState(now)
+            self._became(ReloadState(now))
             return current
         self._redactor.learn(loaded.secrets())
         await self._store.save_ruleset(kept_text(loaded, now))
         await self._lanes.prepare(loaded)
         self._rulesets.replace(loaded)
         self._lanes.adopt(loaded)
-        self.state = ReloadState(now)
+        self._became(ReloadState(now))
         log.info("ruleset.loaded", extra=_facts(loaded, trigger))
         for warning in loaded.warnings:
             log.warning("ruleset.warning", extra={"code": warning.code, "problem": str(warning)})
@@ -211,7 +216,7 @@ class Reloader:
         return loaded
 
     def _failed(self, trigger: str, problems: Sequence[Problem]) -> None:
-        self.state = ReloadState(self.state.loaded_at, self._clock.now(), tuple(problems))
+        self._became(ReloadState(self.state.loaded_at, self._clock.now(), tuple(problems)))
         errors = 0
         for problem in problems:
             if problem.severity == "warning":
@@ -229,13 +234,19 @@ class Reloader:
         except StoreUnavailable as error:
             log.error("ruleset.not_recorded", extra={"problem": str(error)})  # noqa: TRY400
         except Exception:  # a bug of ours; the rules that run stay in use
-            self.state = ReloadState(self.state.loaded_at, self._clock.now())
+            self._became(ReloadState(self.state.loaded_at, self._clock.now()))
             log.exception("ruleset.bug", extra={"trigger": trigger})
+
+    def _became(self, state: ReloadState) -> None:
+        self.state = state
+        if self.on_change is not None:
+            self.on_change(state)
 
     def _poll(self) -> None:
         seen = _look(self._rulesets.current.watched)
         # Editors write in several steps, so a change counts once two looks agree.
-        if seen == self._seen and seen != self._loaded and not self._turn.locked():
+        is_loading = self._turn.locked() or (self._task is not None and not self._task.done())
+        if seen == self._seen and seen != self._loaded and not is_loading:
             self.reload_soon(BY_FILE)
         self._seen = seen
         if not self._stopped:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Annotated, get_args
+
+from annotated_types import Ge, Le
 
 from router.config.keys import LATER, SOURCE_NAME
 from router.config.model import Source
@@ -13,7 +16,7 @@ from router.config.problems import did_you_mean, listed, named
 from router.config.reading import Reading
 from router.config.references import Outside, expand, read_files
 from router.config.validate import Section, fit
-from router.fields import Model, TextOrTexts
+from router.fields import Duration, Model, TextOrTexts
 from router.secret import Secret
 from router.sources import DEFAULT_KIND, KINDS
 
@@ -36,6 +39,7 @@ class SourceKeys(Model):
     token: Annotated[tuple[Secret, ...], _ONE_OR_MANY] | None = None
     unsigned: bool = False
     site: str | None = None
+    expect_every: Annotated[Duration, Ge(timedelta(minutes=1)), Le(timedelta(days=366))] | None = None
 
 
 def read_sources(entry: Entry | None, reading: Reading, outside: Outside) -> dict[str, Source]:
@@ -93,7 +97,14 @@ def _source(entry: Entry, reading: Reading, outside: Outside) -> Source | None:
         reading.error(resolved.entries["kind"].value, f"unknown source kind {named(keys.kind)}; {hint}")
         return None
     _check_site(keys.site, resolved, reading)
-    return Source(name=name, kind=kind, tokens=keys.token or (), unsigned=keys.unsigned, site=keys.site or None)
+    return Source(
+        name=name,
+        kind=kind,
+        tokens=keys.token or (),
+        unsigned=keys.unsigned,
+        site=keys.site or None,
+        expect_every=keys.expect_every,
+    )
 
 
 def _check_tokens(keys: SourceKeys, node: Mapping, entry: Entry, reading: Reading) -> None:

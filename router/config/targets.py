@@ -87,12 +87,13 @@ def _names(node: Node, entry: Entry, destinations: Collection[str], reading: Rea
             return None
         name = str(item.value)
         if name not in destinations:
-            reading.error(item, _unknown(name, destinations))
+            reading.error(item, unknown_destination(name, destinations))
         names.append(name)
     return tuple(names)
 
 
-def _unknown(name: str, destinations: Collection[str]) -> str:
+def unknown_destination(name: str, destinations: Collection[str]) -> str:
+    """Say that no destination has this name, and which there are."""
     defined = f"this file defines: {listed(destinations) or 'none'}"
     if "://" in name:  # perhaps a webhook's, and so a secret
         return f"a URL stands where the name of a destination is expected; write it under destinations; {defined}"

@@ -14,10 +14,13 @@ from router.config.places import locate
 from router.config.problems import listed, named
 from router.config.reading import Reading
 from router.config.rule_section import ReadRule
+from router.config.trouble_section import fallback_of
 from router.destinations.address import WebAddress
 from router.destinations.base import Destination
 from router.events import Markup
-from router.messages.render import MessageSpec, Renderer, Style, TemplateProblem
+from router.messages.inspection import TemplateProblem
+from router.messages.render import Renderer
+from router.messages.spec import MessageSpec, Style
 
 _ANY_STYLE = Style(Markup.TEXT, "text", forwards_as_is=True)
 
@@ -38,14 +41,16 @@ class TemplateChecks:
 
     def own_files(self) -> None:
         """Check all own template files, used or not."""
-        for problem in self._renderer.own_problems():
+        for problem in self._renderer.inspection.own_problems():
             self._note(problem, MapNode(Place(1, 1)))
 
     def rule(self, rule: ReadRule, types: Types) -> None:
         """Check the templates of a rule for each type of destination that it reaches."""
         names = destinations_of(rule.to) if rule.to is not None else ()
+        # What falls back is written anew for the other type.
+        names = (*names, *(other for name in names if (other := fallback_of(name, types)) is not None))
         for style in dict.fromkeys(_styles(names, types)) or (_ANY_STYLE,):
-            self._note_all(self._renderer.problems(rule.spec, style), rule.node)
+            self._note_all(self._renderer.inspection.problems(rule.spec, style), rule.node)
         self._somebody_takes(rule, [kind for name in names if (kind := types.by_name.get(name)) is not None])
 
     def destination(self, destination: Destination, node: MapNode) -> None:
@@ -54,10 +59,10 @@ class TemplateChecks:
         spec = MessageSpec(
             message=own.get("message"), template=own.get("template"), body=own.get("body"), has_body="body" in own
         )
-        self._note_all(self._renderer.problems(spec, _style(destination)), node)
+        self._note_all(self._renderer.inspection.problems(spec, _style(destination)), node)
         url = getattr(destination, "url", None)
         if isinstance(url, WebAddress) and url.has_template:
-            self._note_all(self._renderer.text_problems(url.text, ("url",)), node)
+            self._note_all(self._renderer.inspection.text_problems(url.text, ("url",)), node)
 
     def _somebody_takes(self, rule: ReadRule, types: Sequence[type[Destination]]) -> None:
         """Note `body` and `blocks` where the rule reaches no destination that takes them: they would be ignored."""

@@ -360,7 +360,7 @@ def _bounds(model: type[BaseModel], found: _Found) -> str:
     """Both ends of what is allowed: `more than 0s and at most 5m`."""
     field = _field(model, found.path)
     told = []
-    for metadata in field.metadata if field is not None else ():
+    for metadata in (*field.metadata, *nested_metadata(field.annotation)) if field is not None else ():
         for kind, attribute, words in _BOUNDS:
             if isinstance(metadata, kind):
                 told.append(f"{words} {_written(getattr(metadata, attribute))}")

@@ -44,6 +44,14 @@ class Surroundings(Protocol):
         """Tell the lane that serves this destination today when to look again."""
         ...
 
+    def with_fallback(self, dead: Delivery, destination: Destination, transition: Transition) -> Transition:
+        """Let the transition of a delivery that dies bring along what takes its place."""
+        ...
+
+    def died(self, dead: Delivery, fallback: Delivery | None) -> None:
+        """Take note of a death that is on disk, and of what takes its place."""
+        ...
+
 
 @dataclass(frozen=True)
 class Member:
@@ -143,6 +151,13 @@ class Lane:
         """Queue a delivery that was stored as `pending` and is due."""
         self._queue.put(Waiting.of(delivery))
 
+    def made_due(self, delivery_id: int) -> None:
+        """Look into the store at once: there a delivery that waited for its time is due now."""
+        self._queue.look_again()
+        under_way = self._in_flight.get(delivery_id)
+        if under_way is not None:  # its latest outcome was written a moment ago; until its task ends it is passed over
+            under_way.add_done_callback(lambda _: self._queue.look_again())
+
     def start_over(self) -> None:
         """Read afresh what waits: the store may know better."""
         self._queue.start_over()
@@ -238,13 +253,17 @@ class Lane:
         transition = await around.attempts.make(delivery, around.recent.get, destination)
         if transition.paused_until is not None:
             self._rest(delivery, transition)
+        if transition.state is DeliveryState.DEAD:
+            transition = around.with_fallback(delivery, destination, transition)
         # The slot is free as soon as the outcome stands in the store's queue: the claim of the next
         # delivery stands behind it there, so at no moment are more deliveries `sending` than slots.
         # `record` queues it before it waits for anything; the slot opens at the next step of the loop.
         asyncio.get_running_loop().call_soon(self._vacate, delivery.id)
-        await around.store.record(transition)
+        stands = await around.store.record(transition)
         if transition.state is DeliveryState.RETRYING and transition.due_at is not None:
             around.due_later(delivery.destination, transition.due_at)
+        elif transition.state is DeliveryState.DEAD and stands:
+            around.died(delivery, transition.fallback)
 
     async def _rehearse(self, waiting: Waiting) -> None:
         around = self._around

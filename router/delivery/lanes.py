@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -12,13 +12,15 @@ from typing import Any
 from router.clock import Clock
 from router.config.model import Configuration
 from router.delivery.attempt import Attempts
+from router.delivery.fallback import fallback, fallback_to
 from router.delivery.lane import Lane, Member
 from router.delivery.recent import RecentEvents
 from router.delivery.suspects import Suspects
 from router.destinations.base import Destination
 from router.errors import StoreUnavailable
-from router.events import DESTINATION_REMOVED, Delivery, DeliveryState, Event
-from router.store.base import LaneState, Store
+from router.events import DESTINATION_REMOVED, Cause, Delivery, DeliveryState, Event
+from router.ids import IdSource
+from router.store.base import LaneState, Store, Transition
 
 log = logging.getLogger("router.delivery")
 
@@ -29,11 +31,16 @@ class Lanes:
 
     A change of the rule file comes in three steps, so that no event falls between two rule sets: `prepare` (may wait
     for the store), `adopt` (at once, together with the swap of the rule set), `bury_removed` (may wait again).
+
+    Attributes:
+        on_death: Told the destination of each delivery, alerts apart, that is dead on disk now.
     """
 
-    def __init__(self, *, store: Store, attempts: Attempts, clock: Clock, dry_run: bool = False) -> None:
+    def __init__(self, *, store: Store, attempts: Attempts, ids: IdSource, clock: Clock, dry_run: bool = False) -> None:
         self.store = store
         self.attempts = attempts
+        self.on_death: Callable[[str], None] | None = None
+        self._ids = ids
         self.clock = clock
         self.dry_run = dry_run
         self.recent = RecentEvents(store.event)
@@ -41,6 +48,7 @@ class Lanes:
         self._owned: dict[str, LaneState] = {}
         self._by_name: dict[str, Lane] = {}
         self._retired: set[Lane] = set()
+        self._served: frozenset[str] = frozenset()
         self._announced: dict[str, set[int]] = {}
         self._chores: set[asyncio.Task[None]] = set()
         self._has_adopted = False
@@ -80,6 +88,8 @@ class Lanes:
             elif delivery.state is DeliveryState.PENDING:
                 self._arrived(delivery)
                 self.offer(delivery)
+            elif delivery.state is DeliveryState.DEAD:
+                self.died(delivery, None)
 
     def is_announced(self, destinations: Collection[str]) -> bool:
         """Whether a delivery to one of these, which found no free slot, is on its way through the store."""
@@ -100,6 +110,14 @@ class Lanes:
         else:
             self._bury_soon(delivery.destination)
 
+    def made_due(self, delivery: Delivery) -> None:
+        """Look at once for a stored delivery that waited for its time, and is due now."""
+        lane = self._by_name.get(delivery.destination)
+        if lane is not None:
+            lane.made_due(delivery.id)
+        else:
+            self._bury_soon(delivery.destination)
+
     def due_later(self, destination: str, due_at: datetime) -> None:
         """Look at that time for what an attempt has left waiting."""
         lane = self._by_name.get(destination)
@@ -107,6 +125,28 @@ class Lanes:
             lane.due_later(due_at)
         else:
             self._bury_soon(destination)
+
+    # Deaths
+
+    def with_fallback(self, dead: Delivery, destination: Destination, transition: Transition) -> Transition:
+        """Let the transition of a delivery that dies bring along what takes its place."""
+        to = fallback_to(destination, dead, self._served)
+        if to is None:
+            if destination.fallback is not None and dead.cause is Cause.RULE:
+                log.warning("delivery.no_fallback", extra={"delivery_id": str(dead.id), "wanted": destination.fallback})
+            return transition
+        return replace(transition, fallback=fallback(dead, to, self._ids.next(), transition.at))
+
+    def died(self, dead: Delivery, fallback: Delivery | None) -> None:
+        """Take note of a death that is on disk, and of what takes its place."""
+        if fallback is not None:
+            self.offer(fallback)
+        if dead.cause is not Cause.ALERT:
+            self._mourn(dead.destination)
+
+    def _mourn(self, destination: str) -> None:
+        if self.on_death is not None:
+            self.on_death(destination)
 
     # The rule file
 
@@ -127,6 +167,7 @@ class Lanes:
         if self._stopping:
             return
         served = _served(configuration)
+        self._served = frozenset(served)
         groups: dict[str, dict[str, Member]] = {}
         for name, destination in served.items():
             members = groups.setdefault(destination.target, {})
@@ -196,6 +237,7 @@ class Lanes:
             return  # recovery buries it
         if count:
             log.error("delivery.destination_removed", extra={"destination": destination, "count": count})
+            self._mourn(destination)
 
     # The store's failures
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import uuid
 from collections.abc import Callable
 from datetime import datetime
 
 from router.config.model import Configuration
 from router.delivery.attempt import namespace_of, own_spec, send_in_time, style_of
+from router.delivery.own_events import make_own_event
 from router.destinations.base import Clients, Destination, Outgoing, Receipt
-from router.events import Cause, Delivery, DeliveryState, Event
-from router.messages.render import MessageSpec
+from router.events import OWN_SOURCE, Cause, Delivery, DeliveryState, Event
+from router.messages.spec import MessageSpec
 from router.payload import dump_json
 from router.samples import sample
 from router.sources import DEFAULT_KIND
 
-SOURCE = "router"
 EVENT = "router.test"
 
 SUBJECT = "Test message from Spaces Router"
@@ -26,32 +24,14 @@ _TEXT = SUBJECT + ": what goes to “{{ destination.name }}” arrives here. Not
 def trial_event(destination: str, number: int, now: datetime) -> Event:
     """Make the event of a test message: what an endpoint gets that takes events as they come."""
     body = dump_json({"message": f"{SUBJECT}. Nothing has happened in Spaces.", "destination": destination})
-    return _event(EVENT, SOURCE, body, number, now)
+    return make_own_event(EVENT, OWN_SOURCE, body, event_id=number, at=now)
 
 
 def sample_event(name: str, configuration: Configuration, number: int, now: datetime) -> Event:
     """Make an event of Spaces from its sample, as if it came from the first such source of the rule file."""
     sources = [source.name for source in configuration.sources.values() if source.kind == DEFAULT_KIND]
-    return _event(name, sources[0] if sources else SOURCE, sample(name), number, now)
-
-
-def _event(name: str, source: str, body: bytes, number: int, now: datetime) -> Event:
-    headers = {
-        DEFAULT_KIND.event_header: name,
-        DEFAULT_KIND.delivery_header: str(uuid.uuid4()),
-        "Content-Type": "application/json",
-    }
-    return Event(
-        id=number,
-        source=source,
-        name=name,
-        upstream_id=headers[DEFAULT_KIND.delivery_header],
-        body=body,
-        body_hash=hashlib.sha256(body).digest(),
-        headers=headers,
-        received_at=now,
-        ruleset="",
-    )
+    source = sources[0] if sources else OWN_SOURCE
+    return make_own_event(name, source, sample(name), event_id=number, at=now)
 
 
 async def try_out(

@@ -21,7 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from router.events import Event, Markup, Message
 from router.fields import Duration, Model, PerTime, Schedule, Statuses
 from router.secret import Secret
-from router.smtp import Smtp
+from router.smtp.client import Smtp
 
 TEAMWORK_SCHEDULE = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=10))
 """Source: the vendor's webhook page, "reattempted 3 times" after 1, 5 and 10 minutes, read 2026-11."""
@@ -34,7 +34,7 @@ class Clients:
 
     Attributes:
         http: Follows no redirect, keeps no cookie, reads answers within bounds (see `router/clients.py`).
-        smtp: Hands mails to servers, one connection each (see `router/smtp.py`).
+        smtp: Hands mails to servers, one connection each (see `router/smtp/client.py`).
         now: Tells the time; aware, UTC.
     """
 
@@ -97,6 +97,7 @@ class Destination(Model):
         retry: Waiting times after a failed attempt.
         fail_fast: Statuses after which no further attempt is made.
         enabled: A destination switched off takes nothing; what waits for it becomes a dead letter.
+        fallback: Name of the destination that gets, instead, what this one did not take in all attempts.
 
     Class attributes:
         markup: How values are escaped in its messages.
@@ -121,6 +122,7 @@ class Destination(Model):
     retry: Annotated[Schedule, Field(max_length=20)] = TEAMWORK_SCHEDULE
     fail_fast: Annotated[Statuses, AfterValidator(_failing)] = ()
     enabled: bool = True
+    fallback: str | None = None
 
     def __init_subclass__(cls, type: str = "", **kwargs: Any) -> None:  # noqa: A002 - the YAML key is called so
         super().__init_subclass__(**kwargs)

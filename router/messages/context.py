@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC
 from urllib.parse import quote
 
@@ -12,6 +12,9 @@ from router.sources import SourceKind, first_model, resource_and_action
 
 FIXED_WORDS = ("event", "payload", "actor", "page", "space", "link")
 """First words that every event has; the model stands beside them under the name of its resource."""
+
+LONGEST_LINK = 2000
+"""Every browser and mail program opens as much."""
 
 # Source: the vendor's webhook page names the events; how they read is ours. "Access" is a request for access.
 _TITLES = {
@@ -56,29 +59,67 @@ def build_namespace(event: Event, kind: SourceKind, site: str | None) -> dict[st
     key = (build_namespace, kind.name, site)
     namespace: dict[str, JSON] | None = event.derived.get(key)
     if namespace is None:
-        namespace = event.derived[key] = _namespace(event, kind, site)
+        namespace = event.derived[key] = dict(lazy_namespace(event, kind, site))
     return namespace
 
 
-def _namespace(event: Event, kind: SourceKind, site: str | None) -> dict[str, JSON]:
-    payload = event.payload
-    resource, action = resource_and_action(event.name)
-    found = kind.unwrap(event.name, payload)
-    model = first_model(found)
-    shown = _shown_model(resource, found, model, payload)
-    user = shown if resource == "user" and isinstance(shown, dict) else None
-    page = _as_page(shown) if resource == "page" else _referred("page", "pages", model, payload)
-    space = _as_space(shown) if resource == "space" else _space_of(model, page, payload)
-    namespace: dict[str, JSON] = {resource: shown}
-    namespace |= {
-        "event": _about(event, resource, action),
-        "payload": payload,
-        "actor": _actor(action, model, payload, user),
-        "page": page,
-        "space": space,
-        "link": _link(site, resource, page, space),
-    }
+def lazy_namespace(event: Event, kind: SourceKind, site: str | None) -> LazyNamespace:
+    """Give the same, of which what nobody asks for is not worked out: for conditions, which ask for few words."""
+    key = (lazy_namespace, kind.name, site)
+    namespace: LazyNamespace | None = event.derived.get(key)
+    if namespace is None:
+        namespace = event.derived[key] = LazyNamespace(event, kind, site)
     return namespace
+
+
+class LazyNamespace(Mapping[str, JSON]):
+    """The words of a namespace, each found out when it is first asked for."""
+
+    __slots__ = ("_action", "_event", "_found", "_kind", "_known", "_model", "_resource", "_site")
+
+    def __init__(self, event: Event, kind: SourceKind, site: str | None) -> None:
+        self._event = event
+        self._kind = kind
+        self._site = site
+        self._resource, self._action = resource_and_action(event.name)
+        self._known: dict[str, JSON] = {}
+        self._found: JSON = None
+        self._model: Mapping[str, JSON] | None = None
+
+    def __getitem__(self, word: str) -> JSON:
+        known = self._known
+        if word not in known:
+            known[word] = self._find_out(word)
+        return known[word]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((self._resource, *FIXED_WORDS)))
+
+    def __len__(self) -> int:
+        return len({self._resource, *FIXED_WORDS})
+
+    def _find_out(self, word: str) -> JSON:
+        event, resource = self._event, self._resource
+        if word == "payload":
+            return event.payload
+        if word == "event":
+            return _about(event, resource, self._action)
+        if word == "link":
+            return _link(self._site, resource, self["page"], self["space"])
+        if word not in (resource, *FIXED_WORDS):
+            raise KeyError(word)
+        if self._model is None:
+            self._found = self._kind.unwrap(event.name, event.payload)
+            self._model = first_model(self._found)
+        if word == "actor":
+            user = self["user"] if resource == "user" else None
+            return _actor(self._action, self._model, event.payload, user if isinstance(user, dict) else None)
+        if word == resource:
+            shown = _shown_model(resource, self._found, self._model, event.payload)
+            return _as_page(shown) if word == "page" else _as_space(shown) if word == "space" else shown
+        if word == "page":
+            return _referred("page", "pages", self._model, event.payload)
+        return _space_of(self._model, self["page"], event.payload)
 
 
 def event_title(event_name: str) -> str:
@@ -111,10 +152,16 @@ def _about(event: Event, resource: str, action: str) -> dict[str, JSON]:
         "name": event.name,
         "resource": resource,
         "action": action,
-        "title": event_title(event.name),
+        "title": _own_title(event) or event_title(event.name),
         "source": event.source,
         "received_at": event.received_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
     }
+
+
+def _own_title(event: Event) -> str:
+    """An alert's title says what the trouble is."""
+    model = event.payload.get("alert") if event.is_own and isinstance(event.payload, dict) else None
+    return _text(model.get("title")) if isinstance(model, dict) else ""
 
 
 def _shown_model(resource: str, found: JSON, model: Mapping[str, JSON], payload: JSON) -> JSON:
@@ -216,20 +263,20 @@ def _included(payload: JSON, plural: str, object_id: JSON) -> Mapping[str, JSON]
 
 def _link(site: str | None, resource: str, page: JSON, space: JSON) -> str | None:
     """
-    Make the address of the page or space; None unless every part of it is known.
+    Make the address of the page or space; None unless every part of it is known, and it is short enough to open.
 
     Source: links found in public pages of several organisations, read 2026-11; the vendor documents no form.
     """
     code = _text(space.get("code")) if isinstance(space, dict) else ""
     if not site or not code:
         return None
-    start = f"https://{site}/spaces/{quote(code, safe='')}"
-    if resource == "space":
-        return start
-    slug = _text(page.get("slug")) if isinstance(page, dict) else ""
-    if not slug or not _is_id(page.get("id")):
-        return None
-    return f"{start}/page/{quote(str(page['id']), safe='')}-{quote(slug, safe='')}"
+    address = f"https://{site}/spaces/{quote(code, safe='')}"
+    if resource != "space":
+        slug = _text(page.get("slug")) if isinstance(page, dict) else ""
+        if not slug or not _is_id(page.get("id")):
+            return None
+        address += f"/page/{quote(str(page['id']), safe='')}-{quote(slug, safe='')}"
+    return address if len(address) <= LONGEST_LINK else None
 
 
 def _text(value: JSON) -> str:

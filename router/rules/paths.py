@@ -55,7 +55,10 @@ def compile_path(path: str) -> Find:
     first, *rest = path.split(".")
 
     def find(namespace: Namespace) -> Sequence[JSON]:
-        value = namespace.get(first)
+        try:
+            value = namespace[first]
+        except KeyError:
+            return ()
         for position, word in enumerate(rest):
             if isinstance(value, dict):
                 value = value.get(word)

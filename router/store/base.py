@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from router.events import Attempt, Delivery, DeliveryState, Event, Message, Rejection
+from router.events import Attempt, Cause, Delivery, DeliveryState, Event, Message, Rejection
+from router.store.figures import Figures
+from router.store.kin import Kin
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Transition:
         attempt: The attempt to record with it; None where none was made. The store numbers it.
         message: What was or would have been sent, where it was rendered just now; None leaves what is stored.
         paused_until: The lane rests until then; None, or a time before the end of a pause, leaves the lane as it is.
+        fallback: A delivery that takes the place of this one, which is dead now; it is stored in the same commit.
     """
 
     delivery_id: int
@@ -105,11 +108,33 @@ class Transition:
     attempt: Attempt | None = None
     message: Message | None = None
     paused_until: datetime | None = None
+    fallback: Delivery | None = None
+
+
+@dataclass(frozen=True)
+class Untold:
+    """
+    Dead letters of a destination that no alert has told of.
+
+    Attributes:
+        deaths: How many; dead alerts do not count.
+        since: When the first of them died, or, where some were told of meanwhile, when that was.
+        last_alert_at: When an alert told of dead letters of this destination last.
+    """
+
+    destination: str
+    deaths: int
+    since: datetime | None = None
+    last_alert_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class EventFilter:
-    """Which events to list, newest first. `cursor` is the id before which to go on."""
+    """
+    Which events to list, newest first. `cursor` is the id before which to go on.
+
+    The router's own events are listed only where their source is asked for.
+    """
 
     name: str | None = None
     source: str | None = None
@@ -181,20 +206,79 @@ class Forgotten:
 
 
 @dataclass(frozen=True)
+class ReplayFilter:
+    """Which deliveries to replay. `upto` is the largest id that counts: what is inserted meanwhile is not looked at."""
+
+    state: DeliveryState
+    upto: int
+    destination: str | None = None
+    rule: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Replayable:
+    """
+    Deliveries that a filter fits, oldest first, each with all deliveries of its event.
+
+    Attributes:
+        next: After which id to go on; None when everything was looked at.
+    """
+
+    found: Sequence[tuple[Delivery, Sequence[Kin]]]
+    next: int | None
+
+
+Objection: TypeAlias = Callable[[Delivery, Sequence[Kin]], str | None]
+"""
+Says in a word why a delivery is not to be inserted, or None; it sees all deliveries of the event as they are in the
+transaction. It is called in the store's own thread, perhaps twice, so it reads nothing else.
+"""
+
+EVENT_GONE = "event_gone"
+"""The objection of the store itself: the event has been forgotten."""
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """A delivery that names another one as its origin: its replay, or its fallback."""
+
+    id: int
+    cause: Cause
+    destination: str
+    state: DeliveryState
+
+
+@dataclass(frozen=True)
 class ListedDelivery:
-    """A delivery with what a list shows of its event. Lists leave `delivery.message` None."""
+    """
+    A delivery with what is shown beside it.
+
+    Attributes:
+        delivery: Lists leave its `message` None.
+        handled: It is dead, and a replay or a fallback of it, or one of those in turn, was delivered.
+        follow_ups: Oldest first; lists leave them out.
+    """
 
     delivery: Delivery
     event_name: str
     upstream_id: str | None
+    handled: bool = False
+    follow_ups: Sequence[FollowUp] = ()
 
 
 @dataclass(frozen=True)
 class DestinationStats:
-    """Of one destination: deliveries that are pending, retrying, sending or held, and its lane."""
+    """Of one destination: how many deliveries stand in each state that is not final, zeros left out; and its lane."""
 
-    pending: int
+    by_state: Mapping[DeliveryState, int]
     lane: LaneState | None
+
+    @property
+    def pending(self) -> int:
+        """All that waits for it or is under way."""
+        return sum(self.by_state.values())
 
 
 @dataclass(frozen=True)
@@ -212,6 +296,18 @@ class Stats:
     repeated_bodies: int
     deliveries: Mapping[DeliveryState, int]
     destinations: Mapping[str, DestinationStats]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """
+    Attributes:
+        waiting_since: When the oldest delivery of a destination that is pending, retrying or sending was made.
+        last_event_at: When the latest stored event of a source came.
+    """
+
+    waiting_since: Mapping[str, datetime]
+    last_event_at: Mapping[str, datetime]
 
 
 class Store(Protocol):
@@ -238,6 +334,11 @@ class Store(Protocol):
     @property
     def waiting(self) -> int:
         """Deliveries that are not final, kept by counting; for the queue limit."""
+        ...
+
+    @property
+    def figures(self) -> Figures:
+        """What was counted since it was made."""
         ...
 
     async def open(self) -> None:
@@ -334,6 +435,47 @@ class Store(Protocol):
         """
         ...
 
+    # Alerts
+
+    async def untold(self) -> Sequence[Untold]:
+        """List the destinations with dead letters that no alert has told of; a verb that reads."""
+        ...
+
+    async def alert(self, event: Event, delivery: Delivery, told: Untold | None = None) -> None:
+        """
+        Store an alert: an event of the router's own, which counts as none that came, and its delivery.
+
+        Args:
+            told: The dead letters that it tells of; what died meanwhile is still to be told.
+        """
+        ...
+
+    async def forget_untold(self) -> None:
+        """Let no alert tell of what has died so far."""
+        ...
+
+    # What an admin asks for
+
+    async def insert_unless(self, deliveries: Sequence[Delivery], objection: Objection) -> Sequence[str | None]:
+        """
+        Store further deliveries of stored events in one commit, each unless there is an objection to it.
+
+        Those that stand before it in the sequence are there already when one is looked at. One of the same id stays as
+        it is, and nothing objects to it. None of them is `sending`.
+
+        Returns:
+            Per delivery None, or the word for why it was not stored.
+        """
+        ...
+
+    async def release(self, delivery_id: int, at: datetime) -> Delivery | None:
+        """Turn a `held` or `retrying` delivery to `pending`, due now; None where it is neither."""
+        ...
+
+    async def accept_rejected(self, rejected_id: int, event: Event, deliveries: Sequence[Delivery]) -> Accepted | None:
+        """Accept the event of a request that was answered 400, which is not kept as such any more; None without it."""
+        ...
+
     # Forgetting
 
     async def forget(self, expiry: Expiry, after: int, limit: int) -> Forgotten:
@@ -379,10 +521,30 @@ class Store(Protocol):
 
     async def deliveries(self, wanted: DeliveryFilter) -> Sequence[ListedDelivery]: ...
 
+    async def newest_delivery(self) -> int:
+        """Give the largest id of a delivery; 0 where there is none."""
+        ...
+
+    async def replayable(self, wanted: ReplayFilter, after: int, limit: int) -> Replayable:
+        """
+        List what a filter fits, with messages.
+
+        Args:
+            after: Id after which to go on; 0 to begin.
+            limit: So many deliveries at most are looked at, whether they fit or not; fewer where messages are large.
+        """
+        ...
+
     async def attempts(self, delivery_id: int) -> Sequence[Attempt]:
         """All attempts of a delivery, by number."""
         ...
 
     async def rejected(self, since: datetime | None, limit: int, cursor: int | None) -> Sequence[Rejection]: ...
 
+    async def rejection(self, rejected_id: int) -> Rejection | None: ...
+
     async def stats(self) -> Stats: ...
+
+    async def moments(self, sources: Collection[str]) -> Moments:
+        """Look up when things happened that are told by one look into an index each, however much is stored."""
+        ...

@@ -18,6 +18,7 @@ import apsw
 from router.clock import to_ms
 from router.events import DeliveryState
 from router.store.base import Expiry, Forgotten
+from router.store.kin import KIN_COLUMNS, Kin, unhandled
 from router.store.queries import CLOCK_SLACK, first_id_since, single
 from router.store.rows import Row
 from router.store.transaction import Transaction
@@ -26,31 +27,17 @@ _MOST_BYTES = 8 * 1024 * 1024
 """Bodies that one batch may remove: each of their pages is read to be given free."""
 
 _FINAL = frozenset(state.value for state in DeliveryState if state.is_final)
-_DELIVERED = DeliveryState.DELIVERED.value
-_DEAD = DeliveryState.DEAD.value
 
 # The deliveries of an event, and those of the events that opened the groups in which it was told: whether a group's
 # dead letter was dealt with stands among these.
-KIN = """\
-SELECT id, event_id, state, origin_id, updated_at, destination FROM deliveries WHERE event_id = ?1
+KIN = f"""\
+SELECT {KIN_COLUMNS} FROM deliveries WHERE event_id = ?1
 UNION ALL
-SELECT id, event_id, state, origin_id, updated_at, destination FROM deliveries WHERE event_id IN (
+SELECT {KIN_COLUMNS} FROM deliveries WHERE event_id IN (
     SELECT d.event_id FROM delivery_events g JOIN deliveries d ON d.id = g.delivery_id
     WHERE g.event_id = ?1 AND d.event_id <> ?1)"""
 
 _Ask: TypeAlias = Callable[[str, Row], Iterable[Row]]
-
-
-@dataclass(frozen=True, slots=True)
-class Kin:
-    """What of a delivery decides whether its event may go; `updated_at` in milliseconds since 1970."""
-
-    id: int
-    event_id: int
-    state: str
-    origin_id: int | None
-    updated_at: int
-    destination: str
 
 
 @dataclass(frozen=True)
@@ -59,18 +46,6 @@ class Expired:
 
     ids: tuple[int, ...]
     forgotten: Forgotten
-
-
-def unhandled(kin: Sequence[Kin]) -> list[Kin]:
-    """Pick the dead letters of which no replay or fallback, nor one of those in turn, was delivered."""
-    by_id = {one.id: one for one in kin}
-    handled: set[int] = set()
-    for one in kin:
-        origin = one.origin_id if one.state == _DELIVERED else None
-        while origin is not None and origin not in handled:
-            handled.add(origin)
-            origin = by_id[origin].origin_id if origin in by_id else None
-    return [one for one in kin if one.state == _DEAD and one.id not in handled]
 
 
 def may_go(expiry: Expiry, kin: Sequence[Kin]) -> bool:
@@ -95,14 +70,14 @@ def expired(connection: apsw.Connection, expiry: Expiry, after: int, limit: int)
         "SELECT id, length(body), received_at FROM events WHERE id > ? AND id < ? ORDER BY id LIMIT ?",
         (after, end, limit),
     ).fetchall()
-    batch = _not_too_large(rows)
+    batch = not_too_large(rows)
     old = [event_id for event_id, _, received_at in batch if received_at < to_ms(expiry.before)]
     is_last = len(batch) == len(rows) < limit
     ids, forgotten = _pick(connection.execute, expiry, old, None if is_last else batch[-1][0])
     return Expired(ids, forgotten)
 
 
-def _not_too_large(rows: list[Any]) -> list[Any]:
+def not_too_large(rows: list[Any]) -> list[Any]:
     """Cut a batch short where its bodies, in the second column, are large; one row, however large, always stays."""
     sizes = itertools.accumulate(row[1] for row in rows)
     return [row for place, (row, size) in enumerate(zip(rows, sizes, strict=True)) if not place or size <= _MOST_BYTES]
@@ -138,7 +113,7 @@ def remove(transaction: Transaction, expiry: Expiry, ids: Sequence[int]) -> Forg
 def rejected_before(connection: apsw.Connection, before: datetime, limit: int) -> tuple[int, ...]:
     """Pick the oldest rejected requests."""
     rows = _rejected(connection, "id, length(body)", before, f" ORDER BY id LIMIT {limit:d}")
-    return tuple(row[0] for row in _not_too_large(rows))
+    return tuple(row[0] for row in not_too_large(rows))
 
 
 def count_rejected(connection: apsw.Connection, before: datetime) -> int:

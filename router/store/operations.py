@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from router.clock import to_ms
-from router.events import Delivery, DeliveryState, Event, Outcome
-from router.store.base import Accepted, Transition
+from router.events import Cause, Delivery, DeliveryState, Event, Outcome
+from router.store.base import Accepted, Transition, Untold
 from router.store.counts import EVENTS, REJECTED, REPEATED_BODIES
 from router.store.rows import (
     ATTEMPT_COLUMNS,
+    CAUSE,
     DELIVERY_COLUMN_COUNT,
     DELIVERY_COLUMNS,
     EPOCH,
@@ -35,6 +36,7 @@ REPEAT_WINDOW = timedelta(minutes=20)
 _SENDING = DeliveryState.SENDING.value
 _PENDING = DeliveryState.PENDING.value
 _HELD = DeliveryState.HELD.value
+_DEAD = DeliveryState.DEAD.value
 _WAITING = (DeliveryState.PENDING.value, DeliveryState.RETRYING.value)
 
 _INSERT_EVENT = f"INSERT INTO events ({EVENT_COLUMNS}) VALUES ({', '.join('?' * 11)})"
@@ -101,7 +103,15 @@ def _insert_delivery(transaction: Transaction, row: Row) -> bool:
         row = (*row[:STATE], state, *row[STATE + 1 : EPOCH], None, *row[EPOCH + 1 :])
     transaction.execute(_INSERT_DELIVERY, row)
     transaction.counts.inserted(state, destination)
+    if state == _DEAD:
+        _mourn(transaction, row[CAUSE], destination, row[UPDATED_AT])
     return keeps_state
+
+
+def _mourn(transaction: Transaction, cause: str, destination: str, at: int) -> None:
+    """Count a dead letter for the next alert, unless it is one itself: of that nobody is told, so nothing loops."""
+    if cause != Cause.ALERT.value:
+        transaction.lane_buried(destination, at)
 
 
 def insert(transaction: Transaction, row: Row) -> bool:
@@ -109,6 +119,25 @@ def insert(transaction: Transaction, row: Row) -> bool:
     if transaction.one("SELECT 1 FROM deliveries WHERE id = ?", row[:1]) is not None:
         return True
     return _insert_delivery(transaction, row)
+
+
+def alert(transaction: Transaction, event_row: Row, delivery_row: Row, told: Untold | None) -> None:
+    """Store an alert, and take what it tells of from what is still to be told."""
+    transaction.execute(_INSERT_EVENT, event_row)
+    _insert_delivery(transaction, delivery_row)
+    if told is not None:
+        transaction.write_lanes()
+        transaction.execute(
+            "UPDATE lanes SET untold_deaths = max(0, untold_deaths - ?), last_alert_at = ?,"
+            " untold_since = iif(untold_deaths > ?, ?, NULL) WHERE destination = ?",
+            (told.deaths, event_row[5], told.deaths, event_row[5], told.destination),
+        )
+
+
+def forget_untold(transaction: Transaction) -> None:
+    """Let no alert tell of what has died so far."""
+    transaction.write_lanes()
+    transaction.execute("UPDATE lanes SET untold_deaths = 0, untold_since = NULL WHERE untold_deaths > 0")
 
 
 def reject(transaction: Transaction, row: Row) -> None:
@@ -154,18 +183,20 @@ def check(transition: Transition) -> None:
         )
 
 
-def record(transaction: Transaction, transition: Transition, message: bytes | None) -> bool:
+def record(transaction: Transaction, transition: Transition, message: bytes | None, fallback_row: Row | None) -> bool:
     """Write what became of a delivery, where it still stands as its writer believes."""
     row = transaction.one(
-        "SELECT state, epoch, destination, attempts, due_at FROM deliveries WHERE id = ?", (transition.delivery_id,)
+        "SELECT state, epoch, destination, attempts, due_at, cause FROM deliveries WHERE id = ?",
+        (transition.delivery_id,),
     )
     if row is None or not _may_move(transaction, transition, row):
         return False
-    state, _, destination, attempts, _ = row
+    state, _, destination, attempts, _, cause = row
     attempt = transition.attempt
     if attempt is not None:
         attempts += 1
         transaction.execute(INSERT_ATTEMPT, attempt_row(attempt, attempts))
+        transaction.counts.attempted(destination, attempt.outcome.value)
     transaction.execute(
         "UPDATE deliveries SET state = ?, due_at = coalesce(?, due_at), failures = max(failures, ?), attempts = ?,"
         " reason = ?, last_error = iif(?, ?, last_error), message = coalesce(?, message), epoch = NULL, updated_at = ?"
@@ -185,11 +216,15 @@ def record(transaction: Transaction, transition: Transition, message: bytes | No
     )
     transaction.counts.moved(state, transition.state.value, destination)
     _record_lane(transaction, transition, destination)
+    if transition.state is DeliveryState.DEAD:
+        _mourn(transaction, cause, destination, to_ms(transition.at))
+    if fallback_row is not None:
+        _insert_delivery(transaction, fallback_row)
     return True
 
 
 def _may_move(transaction: Transaction, transition: Transition, row: Row) -> bool:
-    state, epoch, destination, _, due_at = row
+    state, epoch, destination, _, due_at, _ = row
     if transition.epoch is not None:
         return bool(state == _SENDING and epoch == transition.epoch == transaction.lane_epoch(destination))
     if state == transition.state.value:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from router.clock import to_ms
-from router.events import DeliveryState, Outcome
+from router.events import Cause, DeliveryState, Outcome
 from router.store.base import LaneState
 from router.store.operations import INSERT_ATTEMPT
 from router.store.rows import LANE_COLUMNS, Row, lane_from_row
@@ -34,7 +34,7 @@ def own(transaction: Transaction, destinations: Collection[str], at: datetime) -
         lane = owned[destination] = lane_from_row(row)
         transaction.lane_owned(destination, lane.epoch)
         for left in transaction.all(
-            "SELECT id, attempts, interruptions, updated_at FROM deliveries"
+            "SELECT id, attempts, interruptions, updated_at, cause FROM deliveries"
             " WHERE destination = ? AND state = 'sending'",
             (destination,),
         ):
@@ -43,11 +43,12 @@ def own(transaction: Transaction, destinations: Collection[str], at: datetime) -
 
 
 def _interrupt(transaction: Transaction, destination: str, row: Row, at: int) -> None:
-    delivery_id, attempts, interruptions, claimed_at = row
+    delivery_id, attempts, interruptions, claimed_at, cause = row
     # When it ended is not known, so its duration is written as nothing rather than as the length of the outage.
     transaction.execute(
         INSERT_ATTEMPT, (delivery_id, attempts + 1, claimed_at, 0, Outcome.INTERRUPTED.value, None, _DETAIL)
     )
+    transaction.counts.attempted(destination, Outcome.INTERRUPTED.value)
     is_last = interruptions + 1 >= MOST_INTERRUPTIONS
     state = DeliveryState.DEAD if is_last else DeliveryState.PENDING
     transaction.execute(
@@ -56,6 +57,8 @@ def _interrupt(transaction: Transaction, destination: str, row: Row, at: int) ->
         (state.value, INTERRUPTED if is_last else "", _DETAIL, at, delivery_id),
     )
     transaction.counts.moved(DeliveryState.SENDING.value, state.value, destination)
+    if is_last and cause != Cause.ALERT.value:
+        transaction.lane_buried(destination, at)
 
 
 def take_back(transaction: Transaction, epochs: Mapping[str, int], in_flight: Collection[int], at: int) -> int:
@@ -88,4 +91,6 @@ def bury(transaction: Transaction, destination: str, at: int, reason: str, limit
         count = transaction.changed
         transaction.counts.moved(state.value, DeliveryState.DEAD.value, destination, count)
         buried += count
+    if buried:
+        transaction.lane_buried(destination, at, buried)
     return buried

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import apsw
 
 from router.clock import from_ms, to_ms
-from router.events import Attempt, DeliveryState, Event, Rejection
-from router.store.base import DeliveryFilter, EventFilter, LaneState, ListedDelivery, RuleSetText, Stats, Waiting
+from router.events import OWN_SOURCE, Attempt, Cause, DeliveryState, Event, Rejection
+from router.store.base import (
+    DeliveryFilter,
+    EventFilter,
+    FollowUp,
+    LaneState,
+    ListedDelivery,
+    Moments,
+    RuleSetText,
+    Stats,
+    Untold,
+    Waiting,
+)
 from router.store.counts import Totals
+from router.store.kin import KIN_COLUMNS, Kin, handled
 from router.store.rows import (
     ATTEMPT_COLUMNS,
     DELIVERY_COLUMNS,
     EVENT_COLUMNS,
     LANE_COLUMNS,
+    OWN,
     REJECTION_COLUMNS,
+    UNTOLD_COLUMNS,
     Row,
     attempt_from_row,
     delivery_from_row,
@@ -25,13 +40,19 @@ from router.store.rows import (
     lane_from_row,
     rejection_from_row,
     ruleset_from_row,
+    untold_from_row,
 )
 
 _DUE = "FROM deliveries WHERE destination = ? AND state IN ('pending', 'retrying')"
 
+_UNDER_WAY = ("pending", "retrying", "sending")
+
 _LISTED = (
     "SELECT " + ", ".join(f"d.{column.strip()}" for column in DELIVERY_COLUMNS.rsplit(",", 1)[0].split(","))
 ) + ", NULL, e.name, e.upstream_id FROM deliveries d JOIN events e ON e.id = d.event_id"
+
+Ask: TypeAlias = Callable[[str, Row], Iterable[Row]]
+"""Runs a statement: of a reading connection, or of a transaction."""
 
 CLOCK_SLACK = timedelta(hours=1)
 """Ids grow with time, but a clock may have been set back; further apart than this, order of ids is order of time."""
@@ -84,6 +105,8 @@ def events(connection: apsw.Connection, wanted: EventFilter) -> list[Event]:
         # The plus keeps the planner on the index of names, which are many more than sources.
         conditions.append("source = ?" if wanted.name is None else "+source = ?")
         values.append(wanted.source)
+    if wanted.source != OWN_SOURCE:
+        conditions.append(f"flags & {OWN} = 0")
     if wanted.rule is not None:
         conditions.append("EXISTS (SELECT 1 FROM json_each(facts, '$.rules') AS matched WHERE matched.value = ?)")
         values.append(wanted.rule)
@@ -96,7 +119,15 @@ def events(connection: apsw.Connection, wanted: EventFilter) -> list[Event]:
 
 def delivery(connection: apsw.Connection, delivery_id: int) -> ListedDelivery | None:
     row = connection.execute(f"{_LISTED.replace('NULL', 'd.message')} WHERE d.id = ?", (delivery_id,)).fetchone()
-    return None if row is None else _listed(row)
+    if row is None:
+        return None
+    listed = _listed(connection, row)
+    follow_ups = [
+        FollowUp(one.id, Cause(one.cause), one.destination, DeliveryState(one.state))
+        for one in kin_of(connection.execute, listed.delivery.event_id)
+        if one.origin_id == delivery_id
+    ]
+    return replace(listed, follow_ups=follow_ups)
 
 
 def deliveries(connection: apsw.Connection, wanted: DeliveryFilter) -> list[ListedDelivery]:
@@ -118,7 +149,7 @@ def deliveries(connection: apsw.Connection, wanted: DeliveryFilter) -> list[List
         rows = connection.execute(select, (*values, wanted.limit)).fetchall()
     else:
         rows = _over_all_states(connection, select, values, wanted.limit)
-    return [_listed(row) for row in rows]
+    return [_listed(connection, row) for row in rows]
 
 
 def _over_all_states(connection: apsw.Connection, select: str, values: list[object], limit: int) -> list[Row]:
@@ -130,8 +161,19 @@ def _over_all_states(connection: apsw.Connection, select: str, values: list[obje
     return sorted(rows, key=lambda row: -row[0])[:limit]
 
 
-def _listed(row: Row) -> ListedDelivery:
-    return ListedDelivery(delivery_from_row(row[:-2]), row[-2], row[-1])
+def _listed(connection: apsw.Connection, row: Row) -> ListedDelivery:
+    listed = delivery_from_row(row[:-2])
+    dead = listed.state is DeliveryState.DEAD
+    return ListedDelivery(
+        listed, row[-2], row[-1], handled=dead and listed.id in handled(kin_of(connection.execute, listed.event_id))
+    )
+
+
+def kin_of(ask: Ask, event_id: int) -> list[Kin]:
+    """All deliveries of an event, oldest first."""
+    return [
+        Kin(*row) for row in ask(f"SELECT {KIN_COLUMNS} FROM deliveries WHERE event_id = ? ORDER BY id", (event_id,))
+    ]
 
 
 def attempts(connection: apsw.Connection, delivery_id: int) -> list[Attempt]:
@@ -150,8 +192,20 @@ def rejected(connection: apsw.Connection, since: datetime | None, limit: int, cu
     return [rejection_from_row(row) for row in rows]
 
 
+def rejection(connection: apsw.Connection, rejected_id: int) -> Rejection | None:
+    row = connection.execute(f"SELECT {REJECTION_COLUMNS} FROM rejected WHERE id = ?", (rejected_id,)).fetchone()
+    return None if row is None else rejection_from_row(row)
+
+
 def lanes(connection: apsw.Connection) -> dict[str, LaneState]:
-    return {row[0]: lane_from_row(row) for row in connection.execute(f"SELECT {LANE_COLUMNS} FROM lanes")}
+    """Give the lanes that were ever owned; a row with epoch 0 only counts the deaths of one that never was."""
+    rows = connection.execute(f"SELECT {LANE_COLUMNS} FROM lanes WHERE epoch > 0")
+    return {row[0]: lane_from_row(row) for row in rows}
+
+
+def untold(connection: apsw.Connection) -> list[Untold]:
+    rows = connection.execute(f"SELECT {UNTOLD_COLUMNS} FROM lanes WHERE untold_deaths > 0 ORDER BY destination")
+    return [untold_from_row(row) for row in rows]
 
 
 def totals(connection: apsw.Connection) -> Totals:
@@ -160,6 +214,19 @@ def totals(connection: apsw.Connection) -> Totals:
 
 def stats(connection: apsw.Connection) -> Stats:
     return totals(connection).stats(lanes(connection))
+
+
+def moments(connection: apsw.Connection, sources: Collection[str]) -> Moments:
+    """Look up moments; each is one step into an index: ids grow with time, and end every index."""
+    oldest = "SELECT id, created_at FROM deliveries WHERE destination = ? AND state = ? ORDER BY id LIMIT 1"
+    waiting_since = {}
+    for destination in totals(connection).destinations:
+        found = [connection.execute(oldest, (destination, state)).fetchone() for state in _UNDER_WAY]
+        if made := [row for row in found if row is not None]:
+            waiting_since[destination] = from_ms(min(made)[1])
+    latest = f"SELECT received_at FROM events WHERE source = ? AND flags & {OWN} = 0 ORDER BY id DESC LIMIT 1"
+    events = [(source, connection.execute(latest, (source,)).fetchone()) for source in sources]
+    return Moments(waiting_since, {source: from_ms(row[0]) for source, row in events if row is not None})
 
 
 def _page(

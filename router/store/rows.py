@@ -9,12 +9,13 @@ from typing import Any, TypeAlias
 from router.clock import from_ms, to_ms
 from router.events import Attempt, Cause, Delivery, DeliveryState, Event, Message, Outcome, Rejection
 from router.payload import dump_json, parse_body
-from router.store.base import LaneState, RuleSetText
+from router.store.base import LaneState, RuleSetText, Untold
 
 Row: TypeAlias = tuple[Any, ...]
 
 REPEATED_BODY = 1
-"""Bit of `events.flags`."""
+"""Bits of `events.flags`."""
+OWN = 2
 
 _LARGEST_ID = 2**63 - 1
 
@@ -31,10 +32,12 @@ DELIVERY_COLUMN_COUNT = 22
 STATE = 5
 """Places of single columns in `DELIVERY_COLUMNS`."""
 UPDATED_AT = 8
+CAUSE = 9
 EPOCH = 19
 ATTEMPT_COLUMNS = "delivery_id, number, started_at, duration_ms, outcome, status, detail"
 REJECTION_COLUMNS = "id, source, received_at, reason, headers, body"
 LANE_COLUMNS = "destination, epoch, paused_until, consecutive_failures, last_success_at"
+UNTOLD_COLUMNS = "destination, untold_deaths, untold_since, last_alert_at"
 
 
 def _id(value: int) -> int:
@@ -56,9 +59,9 @@ def _optional_moment(milliseconds: int | None) -> datetime | None:
     return None if milliseconds is None else from_ms(milliseconds)
 
 
-def event_row(event: Event, flags: int) -> Row:
+def event_row(event: Event) -> Row:
     """
-    Lay an event out in the order of `EVENT_COLUMNS`.
+    Lay an event out in the order of `EVENT_COLUMNS`; whether its body is a repeated one is for the store to find out.
 
     Raises:
         ValueError: A value cannot be stored.
@@ -71,7 +74,7 @@ def event_row(event: Event, flags: int) -> Row:
         event.body_hash,
         to_ms(event.received_at),
         event.ruleset,
-        flags,
+        OWN if event.is_own else 0,
         dump_json(dict(event.headers)).decode(),
         dump_json(dict(event.facts)).decode(),
         event.body,
@@ -92,6 +95,7 @@ def event_from_row(row: Row) -> Event:
         ruleset=ruleset,
         facts=parse_body(facts.encode()),
         repeated_body=bool(flags & REPEATED_BODY),
+        is_own=bool(flags & OWN),
     )
 
 
@@ -210,3 +214,8 @@ def lane_from_row(row: Row) -> LaneState:
     return LaneState(
         destination, epoch, _optional_moment(paused_until), consecutive_failures, _optional_moment(last_success_at)
     )
+
+
+def untold_from_row(row: Row) -> Untold:
+    destination, deaths, since, last_alert_at = row
+    return Untold(destination, deaths, _optional_moment(since), _optional_moment(last_alert_at))

@@ -22,7 +22,7 @@ from router.clock import Clock, to_ms
 from router.errors import StoreRefused, StoreUnavailable
 from router.events import Attempt, Delivery, Event, Rejection
 from router.store import expiry as expiring
-from router.store import operations, ownership, queries, schema
+from router.store import operations, ownership, queries, replaying, schema
 from router.store.base import (
     Accepted,
     DeliveryFilter,
@@ -31,13 +31,19 @@ from router.store.base import (
     Forgotten,
     LaneState,
     ListedDelivery,
+    Moments,
+    Objection,
+    Replayable,
+    ReplayFilter,
     RuleSetText,
     Stats,
     Transition,
+    Untold,
     Waiting,
 )
 from router.store.commits import GroupCommit
 from router.store.connections import ReadConnection, WriteConnection
+from router.store.figures import Figures
 from router.store.files import FileLock, make_folder, prepare
 from router.store.rows import delivery_row, event_row, message_bytes, rejection_row, ruleset_row
 from router.store.transaction import Operation, Transaction
@@ -139,14 +145,29 @@ class _ReadingVerbs:
     async def deliveries(self, wanted: DeliveryFilter) -> Sequence[ListedDelivery]:
         return await self._lists.read(queries.deliveries, wanted)
 
+    async def newest_delivery(self) -> int:
+        return await self._lists.read(replaying.newest_delivery)
+
+    async def replayable(self, wanted: ReplayFilter, after: int, limit: int) -> Replayable:
+        return await self._lists.read(replaying.replayable, wanted, after, limit)
+
     async def attempts(self, delivery_id: int) -> Sequence[Attempt]:
         return await self._lists.read(queries.attempts, delivery_id)
 
     async def rejected(self, since: datetime | None, limit: int, cursor: int | None) -> Sequence[Rejection]:
         return await self._lists.read(queries.rejected, since, limit, cursor)
 
+    async def rejection(self, rejected_id: int) -> Rejection | None:
+        return await self._lists.read(queries.rejection, rejected_id)
+
     async def stats(self) -> Stats:
         return await self._lists.read(queries.stats)
+
+    async def moments(self, sources: Collection[str]) -> Moments:
+        return await self._lists.read(queries.moments, tuple(sources))
+
+    async def untold(self) -> Sequence[Untold]:
+        return await self._lists.read(queries.untold)
 
     async def forgettable(self, expiry: Expiry, after: int, limit: int) -> Forgotten:
         return (await self._lists.read(expiring.expired, expiry, after, limit)).forgotten
@@ -233,6 +254,10 @@ class SqliteStore(_ReadingVerbs):
     def waiting(self) -> int:
         return self._commits.totals.waiting
 
+    @property
+    def figures(self) -> Figures:
+        return self._commits.figures
+
     async def open(self) -> None:
         try:
             await self._commits.open(self._prepare)
@@ -267,7 +292,7 @@ class SqliteStore(_ReadingVerbs):
     # Ingress
 
     async def accept(self, event: Event, deliveries: Sequence[Delivery]) -> Accepted:
-        row = event_row(event, 0)
+        row = event_row(event)
         rows = [delivery_row(delivery) for delivery in deliveries]
 
         def operation(transaction: Transaction) -> Accepted:
@@ -300,9 +325,10 @@ class SqliteStore(_ReadingVerbs):
     async def record(self, transition: Transition) -> bool:
         operations.check(transition)
         message = message_bytes(transition.message)
+        fallback_row = None if transition.fallback is None else delivery_row(transition.fallback)
 
         def operation(transaction: Transaction) -> bool:
-            return operations.record(transaction, transition, message)
+            return operations.record(transaction, transition, message, fallback_row)
 
         recorded: bool = await self._commits.hand_in(operation, len(message or b""), outlasts=True)
         return recorded
@@ -329,6 +355,39 @@ class SqliteStore(_ReadingVerbs):
 
     async def insert(self, delivery: Delivery) -> None:
         await self._commits.hand_in(partial(operations.insert, row=delivery_row(delivery)))
+
+    async def alert(self, event: Event, delivery: Delivery, told: Untold | None = None) -> None:
+        rows = event_row(event), delivery_row(delivery)
+        await self._commits.hand_in(
+            partial(operations.alert, event_row=rows[0], delivery_row=rows[1], told=told), len(event.body)
+        )
+
+    async def forget_untold(self) -> None:
+        await self._commits.hand_in(operations.forget_untold)
+
+    # What an admin asks for
+
+    async def insert_unless(self, deliveries: Sequence[Delivery], objection: Objection) -> Sequence[str | None]:
+        rows = [delivery_row(delivery) for delivery in deliveries]
+        size = sum(len(row[-1] or b"") for row in rows)
+        words: list[str | None] = await self._commits.hand_in(
+            partial(replaying.insert_unless, deliveries=deliveries, rows=rows, objection=objection), size
+        )
+        return words
+
+    async def release(self, delivery_id: int, at: datetime) -> Delivery | None:
+        released: Delivery | None = await self._commits.hand_in(
+            partial(replaying.release, delivery_id=delivery_id, at=to_ms(at))
+        )
+        return released
+
+    async def accept_rejected(self, rejected_id: int, event: Event, deliveries: Sequence[Delivery]) -> Accepted | None:
+        row, rows = event_row(event), [delivery_row(delivery) for delivery in deliveries]
+        accepted: Accepted | None = await self._commits.hand_in(
+            partial(replaying.accept_rejected, rejected_id=rejected_id, event=event, event_row=row, delivery_rows=rows),
+            len(event.body),
+        )
+        return accepted
 
     # Forgetting: what may go is looked up apart, so that the writer only removes it
 

@@ -23,6 +23,8 @@ class _LaneHealth:
     failures: int = 0
     last_success_at: int | None = None
     paused_until: int | None = None
+    deaths: int = 0
+    died_at: int | None = None
 
 
 class Transaction:
@@ -81,6 +83,12 @@ class Transaction:
         health = self._health.setdefault(destination, _LaneHealth())
         health.paused_until = until if health.paused_until is None else max(health.paused_until, until)
 
+    def lane_buried(self, destination: str, at: int, count: int = 1) -> None:
+        """Count deliveries that became dead letters, until an alert has told of them."""
+        health = self._health.setdefault(destination, _LaneHealth())
+        health.deaths += count
+        health.died_at = at if health.died_at is None else min(health.died_at, at)
+
     def write_lanes(self) -> None:
         """Write the gathered health of lanes, also before anything reads it back."""
         for destination, health in self._health.items():
@@ -97,6 +105,14 @@ class Transaction:
                     destination,
                 ),
             )
+            if health.deaths:
+                # One that was switched off from the beginning has no row yet; its first owner's epoch is 1.
+                self._cursor.execute(
+                    "INSERT INTO lanes (destination, epoch, untold_deaths, untold_since) VALUES (?, 0, ?, ?)"
+                    " ON CONFLICT DO UPDATE SET untold_deaths = untold_deaths + excluded.untold_deaths,"
+                    " untold_since = min(coalesce(untold_since, excluded.untold_since), excluded.untold_since)",
+                    (destination, health.deaths, health.died_at),
+                )
         self._health.clear()
 
     def write_gathered(self) -> None:

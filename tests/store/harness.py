@@ -40,7 +40,7 @@ class Harness(Protocol):
         ...
 
     def counted(self) -> Mapping[str, Any]:
-        """Count everything row by row: `events`, `rejected`, `repeated_bodies`, `deliveries`, `waiting`."""
+        """Count row by row: `events` (those that came), `rejected`, `repeated_bodies`, `deliveries`, `waiting`."""
         ...
 
 
@@ -87,7 +87,9 @@ class SqliteHarness:
         connection = apsw.Connection(str(self.path), apsw.SQLITE_OPEN_READONLY)
         try:
             states = dict(connection.execute("SELECT state, count(*) FROM deliveries GROUP BY state"))
-            ((events, repeated),) = connection.execute("SELECT count(*), coalesce(sum(flags & 1), 0) FROM events")
+            ((events, repeated),) = connection.execute(
+                "SELECT count(*), coalesce(sum(flags & 1), 0) FROM events WHERE NOT flags & 2"
+            )
             ((rejected,),) = connection.execute("SELECT count(*) FROM rejected")
             waiting = connection.execute(
                 "SELECT destination, count(*) FROM deliveries"

@@ -143,5 +143,12 @@ class Model:
     def by_state(self) -> dict[DeliveryState, int]:
         return dict.fromkeys(DeliveryState, 0) | Counter(one.state for one in self.deliveries.values())
 
+    def standing(self) -> dict[tuple[str, DeliveryState], int]:
+        return Counter((one.destination, one.state) for one in self.deliveries.values())
+
+    def waiting_since(self) -> dict[str, datetime]:
+        waiting = [one for one in self.deliveries.values() if one.state in (*WAITING, DeliveryState.SENDING)]
+        return {one.destination: one.created_at for one in sorted(waiting, key=lambda one: -one.id)}
+
     def waiting(self) -> dict[str, int]:
         return Counter(one.destination for one in self.deliveries.values() if not one.state.is_final)

@@ -14,6 +14,7 @@ from router.store.base import DeliveryFilter, EventFilter, LaneState, Store, Wai
 from tests.fakes import Clock
 from tests.store.harness import Harness
 from tests.store.values import Values
+from tests.waiting import pauses, until
 
 HELD, PENDING, SENDING, RETRYING = (
     DeliveryState.HELD,
@@ -742,15 +743,104 @@ class TestListing:
         assert await store.attempts(1) == []
 
 
+class TestTelling:
+    """What the totals do not say by themselves; for `/metrics`."""
+
+    async def test_where_each_lane_stands(self, store: Store, values: Values, clock: Clock) -> None:
+        """How many deliveries of each destination stand in which state that is not final."""
+        lane = await own(store, clock)
+        await stored(store, values)
+        retried, delivered = await claimed(store, values, lane), await claimed(store, values, lane)
+        await store.record(values.outcome(retried, lane.epoch, RETRYING, due_at=clock.now() + timedelta(minutes=1)))
+        await stored(store, values, "elsewhere", state=HELD, group_key="one")
+        stats = await store.stats()
+        assert stats.destinations["docs"].by_state == {PENDING: 1, RETRYING: 1, SENDING: 1}
+        assert stats.destinations["elsewhere"].by_state == {HELD: 1}
+        await store.record(values.outcome(delivered, lane.epoch, DELIVERED))
+        assert (await store.stats()).destinations["docs"].by_state == {PENDING: 1, RETRYING: 1}
+
+    async def test_since_when_something_waits(self, store: Store, values: Values, clock: Clock) -> None:
+        """The oldest delivery counts, whichever state it waits in and whenever it is due; a window is no waiting."""
+        lane = await own(store, clock)
+        oldest, first = await claimed(store, values, lane), clock.now()
+        clock.advance(minutes=1)
+        second = clock.now()
+        await stored(store, values)
+        await stored(store, values, "elsewhere", state=HELD, group_key="one")
+        assert (await store.moments([])).waiting_since == {"docs": first}
+        await store.record(values.outcome(oldest, lane.epoch, RETRYING, due_at=clock.now() + timedelta(hours=1)))
+        assert (await store.moments([])).waiting_since == {"docs": first}
+        clock.advance(minutes=61)
+        await stored(store, values)
+        again = await store.claim(oldest.id, lane.epoch, clock.now())
+        assert again is not None
+        await store.record(values.outcome(again, lane.epoch, DEAD))
+        assert (await store.moments([])).waiting_since == {"docs": second}
+        await store.bury("docs", clock.now(), "destination removed")
+        assert (await store.moments([])).waiting_since == {}
+
+    async def test_when_a_source_last_sent_something(self, store: Store, values: Values, clock: Clock) -> None:
+        """The latest event of each source that is asked for; nothing of one that never sent any."""
+        await store.accept(values.event(body=b"1", source="wiki"), [])
+        clock.advance(minutes=1)
+        await store.accept(values.event(body=b"2", source="wiki"), [])
+        await store.accept(values.event(body=b"3", source="desk"), [])
+        clock.advance(minutes=1)
+        await store.accept(values.event(body=b"4", source="desk"), [])
+        told = (await store.moments(["wiki", "silent"])).last_event_at
+        assert told == {"wiki": clock.now() - timedelta(minutes=1)}
+
+    async def test_what_is_written_is_counted(self, store: Store, values: Values, clock: Clock) -> None:
+        """Ends of deliveries and recorded attempts by destination, and the commits; what changed nothing counts not."""
+        lane = await own(store, clock)
+        for state in (DELIVERED, DELIVERED, DEAD, RETRYING):
+            delivery = await claimed(store, values, lane)
+            outcome = values.outcome(delivery, lane.epoch, state, due_at=clock.now() + timedelta(hours=1))
+            assert await store.record(outcome)
+            assert not await store.record(outcome)
+        await stored(store, values, "gone", state=DEAD, reason="destination removed")
+        assert await store.bury("docs", clock.now(), "destination removed") == 1
+        figures = store.figures
+        assert figures.ended == {("docs", "delivered"): 2, ("docs", "dead"): 2, ("gone", "dead"): 1}
+        assert figures.attempts == {("docs", "delivered"): 2, ("docs", "permanent"): 1, ("docs", "temporary"): 1}
+        assert figures.commit_seconds.count == figures.commit_operations.count == 19
+        assert (figures.commit_operations.total, figures.failed_commits) == (19, 0)
+
+    async def test_what_shares_a_commit_with_a_bad_row_is_counted_once(self, store: Store, values: Values) -> None:
+        """The whole commit is made again without it, and only what is on disk then is counted."""
+        good, bad = values.event(body=b"1"), values.event(body=b"2")
+        twice = values.delivery(bad, state=DEAD)
+        results = await asyncio.gather(
+            store.accept(good, [values.delivery(good, state=DEAD)]),
+            store.accept(bad, [twice, twice]),
+            return_exceptions=True,
+        )
+        assert isinstance(results[1], ValueError)
+        assert store.figures.ended == {("docs", "dead"): 1}
+
+    async def test_an_interruption_is_an_attempt(self, harness: Harness, values: Values, clock: Clock) -> None:
+        """What an earlier process left under way is counted by the one that finds it."""
+        store = await harness.make()
+        await claimed(store, values, await own(store, clock))
+        store = await harness.crash()
+        await own(store, clock)
+        assert store.figures.attempts == {("docs", "interrupted"): 1}
+
+    async def test_failed_commits_are_counted(self, harness: Harness, values: Values) -> None:
+        """And nothing of what was in them."""
+        store = await harness.make()
+        harness.fail()
+        event = values.event()
+        with pytest.raises(StoreUnavailable):
+            await store.accept(event, [values.delivery(event, state=DEAD)])
+        assert store.figures.failed_commits == 1
+        assert store.figures.ended == {}
+
+
 class TestFailing:
     async def until_available(self, store: Store, clock: Clock) -> None:
         """Let the pauses between tries pass until the store can write again."""
-        for _ in range(2000):
-            if store.available:
-                return
-            await asyncio.sleep(0.001)
-            clock.advance(seconds=1)
-        raise AssertionError("the store did not recover")
+        await until(lambda: store.available, meanwhile=lambda: clock.advance(seconds=1))
 
     async def test_nothing_is_promised(self, harness: Harness, values: Values) -> None:
         """When a commit fails, all that shared it are told so, and none of it is there afterwards or counted."""
@@ -791,7 +881,7 @@ class TestFailing:
         with pytest.raises(StoreUnavailable):
             await store.reject(values.rejection())
         waiting.append(asyncio.ensure_future(store.record(values.outcome(second, lane.epoch, RETRYING))))
-        await asyncio.sleep(0.01)
+        await pauses(values.clock, 2)
         assert not any(future.done() for future in waiting)
         assert (await read(store, first)).state is SENDING
         harness.heal()
@@ -821,11 +911,7 @@ class TestFailing:
         with pytest.raises(StoreUnavailable):
             await store.reject(values.rejection())
         harness.heal()
-        for _ in range(2000):
-            if told:
-                break
-            await asyncio.sleep(0.001)
-            values.clock.advance(seconds=1)
+        await until(lambda: told, meanwhile=lambda: values.clock.advance(seconds=1))
         with pytest.raises(StoreUnavailable):
             await store.accept(values.event(), [])
         assert not outcome.done()
@@ -860,13 +946,9 @@ class TestFailing:
         with pytest.raises(StoreUnavailable):
             await store.reject(values.rejection())
         harness.heal()
-        for _ in range(3000):
-            if looks == ["failed"]:
-                harness.heal()
-            if outcome.done():
-                break
-            await asyncio.sleep(0.001)
-            values.clock.advance(seconds=5)
+        await until(lambda: looks == ["failed"], meanwhile=lambda: values.clock.advance(seconds=5))
+        harness.heal()
+        await until(outcome.done, meanwhile=lambda: values.clock.advance(seconds=5))
         assert await outcome
         assert looks == ["failed", "begun", "begun"]
         assert (await read(store, left)).state is PENDING

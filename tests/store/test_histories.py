@@ -23,6 +23,7 @@ from tests.fakes import Clock
 from tests.store.harness import SqliteHarness
 from tests.store.model import Model
 from tests.store.values import Values
+from tests.waiting import until
 
 T = TypeVar("T")
 
@@ -197,12 +198,7 @@ class Histories(RuleBasedStateMachine):
         # A repeat writes nothing, so that there is nothing to fail.
         assert raised or event.id not in self.model.events
         self.harness.heal()
-        for _ in range(2000):
-            if self.store.available:
-                break
-            await asyncio.sleep(0.0005)
-            self.pauses.advance(seconds=0.1)
-        assert self.store.available
+        await until(lambda: self.store.available, meanwhile=lambda: self.pauses.advance(seconds=0.1))
         return None if outcome is None else await outcome
 
     @rule()
@@ -243,6 +239,12 @@ class Histories(RuleBasedStateMachine):
         waiting = self.model.waiting()
         assert {name: one.pending for name, one in stats.destinations.items() if one.pending} == waiting
         assert {name: one.lane for name, one in stats.destinations.items() if one.lane} == self.model.lanes
+        standing = {key: count for key, count in self.model.standing().items() if not key[1].is_final}
+        by_state = {
+            (name, state): count for name, one in stats.destinations.items() for state, count in one.by_state.items()
+        }
+        assert by_state == standing
+        assert self.run(self.store.moments([])).waiting_since == self.model.waiting_since()
         assert self.store.waiting == sum(waiting.values())
         assert set(self.run(self.store.destinations_waiting())) == set(waiting)
 
