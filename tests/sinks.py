@@ -137,6 +137,22 @@ async def flood_of_headers(request: Received, writer: asyncio.StreamWriter) -> N
         await writer.drain()
 
 
+async def endless_header(request: Received, writer: asyncio.StreamWriter) -> None:
+    """Send one header without end."""
+    writer.write(b"HTTP/1.1 200 OK\r\nX-Flood: ")
+    for _ in range(100_000):
+        writer.write(b"x" * 16_384)
+        await writer.drain()
+
+
+async def endless_trailer(request: Received, writer: asyncio.StreamWriter) -> None:
+    """Send a good answer in chunks, and behind it headers without end."""
+    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n")
+    for number in range(1_000_000):
+        writer.write(b"X-Flood-%d: %s\r\n" % (number, b"x" * 500))
+        await writer.drain()
+
+
 async def flood_of_interim_answers(request: Received, writer: asyncio.StreamWriter) -> None:
     """Send `100 Continue` without end."""
     for _ in range(1_000_000):

@@ -183,6 +183,17 @@ class TestStructures:
             Renderer().render(MessageSpec(blocks=blocks), SLACK, MOVED)
 
 
+PATHS = ["page.id", "page.title", "page.space", "page.nope", "page.nope.more", "page.title.more", "link", "payload"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_path_is_worth_what_the_same_expression_is(path: str) -> None:
+    """A text that is only a path takes a shorter way to the same value, present or not."""
+    spec = MessageSpec(body={"path": f"{{{{ {path} }}}}", "expression": f"{{{{ {path} or {path} }}}}"}, has_body=True)
+    body = Renderer().render(spec, HTTP, MOVED).body
+    assert body["path"] == body["expression"]
+
+
 def test_a_template_is_compiled_once() -> None:
     """The second message of a rule costs no compiling: the namespace is all that changes."""
     renderer = Renderer()
