@@ -216,6 +216,14 @@ class TestFiles:
             load(path, {})
         assert told in str(raised.value)
 
+    def test_thousands_of_problems_in_one_value_are_told_in_time(self, tmp_path: Path) -> None:
+        """Each place in a long text is found without reading the text again from its begin."""
+        path = self.write(tmp_path, SMALL.replace("${SPACES_TOKEN}", "${NOT_SET} " * 20_000))
+        with pytest.raises(ConfigurationInvalid) as raised:
+            load(path, ENVIRON)
+        assert len(raised.value.problems) == 1_001
+        assert raised.value.problems[-2].column == raised.value.problems[0].column + 999 * len("${NOT_SET} ")
+
     def test_missing_file_and_folder(self, tmp_path: Path) -> None:
         """A wrong path is told in a sentence."""
         for path, told in ((tmp_path / "none.yaml", "there is no such file"), (tmp_path, "this is a folder")):
