@@ -2,9 +2,9 @@
 HTTP/1.1 as bytes: requests are read off the wire, answers are written for it.
 
 The reader takes the one way in which RFC 9112 writes a request, and refuses every other: bare line feeds, folded lines,
-white space before a colon, control characters, two lengths that differ, a length beside chunks, another transfer
-coding, chunk extensions, trailers. So nobody who stands before this server can have read a request differently and let
-a second one pass inside it. tests/test_wire.py compares it with llhttp, the parser of Node.js.
+white space before a colon, control characters, two lengths that differ, a length beside chunks, other transfer codings,
+chunk extensions, trailers. So no proxy before this server can have read a request differently and let a second one pass
+inside it. tests/test_wire.py compares it with llhttp, the parser of Node.js.
 """
 
 from __future__ import annotations
@@ -139,6 +139,11 @@ class RequestReader:
     def awaited(self) -> int | None:
         """Bytes of the body that the peer is still to send; None where it did not say."""
         return max(0, self._left - len(self._bytes)) if self._awaited is None else None
+
+    @property
+    def rest(self) -> bytes:
+        """What was fed and not read yet."""
+        return self._bytes
 
     def feed(self, data: bytes) -> None:
         """Take what came in."""
