@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: run test check format crash wheel bench help clean
+.PHONY: run test check format crash isolation wheel bench help clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -35,8 +35,12 @@ format: $(VENV)/test.stamp ## Put the code into its format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-crash: $(VENV)/test.stamp ## The long durability run: 2,000 deliveries, 20 kills
+crash: $(VENV)/test.stamp ## The long durability runs: 2,000 events, 20 kills; then 200 versions of the rule file
 	$(BIN)/python scripts/crash.py
+	$(BIN)/python scripts/reload.py
+
+isolation: $(VENV)/test.stamp ## How soon messages arrive while another destination hangs
+	$(BIN)/python scripts/isolation.py
 
 wheel: $(VENV)/test.stamp ## Build the package and try it on every version of Python that is found
 	WHEEL_PYTHONS=all $(BIN)/python -m pytest tests/test_wheel.py

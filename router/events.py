@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from router.payload import JSON, dump_json, parse_body
@@ -35,6 +36,24 @@ class DeliveryState(StrEnum):
 
 
 _FINAL = frozenset({DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.SUPPRESSED, DeliveryState.MERGED})
+
+LEADS_TO: Mapping[DeliveryState, frozenset[DeliveryState]] = MappingProxyType(
+    {
+        DeliveryState.HELD: frozenset({DeliveryState.PENDING, DeliveryState.SUPPRESSED, DeliveryState.DEAD}),
+        DeliveryState.PENDING: frozenset(
+            {DeliveryState.SENDING, DeliveryState.SUPPRESSED, DeliveryState.MERGED, DeliveryState.DEAD}
+        ),
+        DeliveryState.RETRYING: frozenset(
+            {DeliveryState.SENDING, DeliveryState.PENDING, DeliveryState.MERGED, DeliveryState.DEAD}
+        ),
+        DeliveryState.SENDING: frozenset(
+            {DeliveryState.DELIVERED, DeliveryState.RETRYING, DeliveryState.DEAD}
+            | {DeliveryState.SUPPRESSED, DeliveryState.PENDING}
+        ),
+    }
+    | dict.fromkeys(_FINAL, frozenset())
+)
+"""The only transitions there are; `docs/states.md` says what each is because of."""
 
 
 OWN_SOURCE = "router"
@@ -82,6 +101,7 @@ class Event:
         facts: What judging it found out beside the body; `rules` names those that matched.
         repeated_body: The same body came from this source before, under another upstream id.
         is_own: The router made it itself, to tell people something; no rule judges it.
+        derived: What others have worked out from it, kept along with it as `payload` is.
     """
 
     id: int
@@ -96,6 +116,7 @@ class Event:
     facts: Mapping[str, Any] = field(default_factory=dict)
     repeated_body: bool = False
     is_own: bool = False
+    derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def payload(self) -> JSON:

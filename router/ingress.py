@@ -21,8 +21,8 @@ from router.errors import SignatureMismatch, StoreUnavailable, UnreadableBody
 from router.events import DESTINATION_REMOVED, Delivery, DeliveryState, Event, Rejection
 from router.ids import IdSource
 from router.incoming import BadEventName, make_event
-from router.intake import Counts, Disk, Intake, Limits, Refusals, Turns, shown
-from router.messages.context import LazyNamespace
+from router.intake import ANSWERS, Counts, Disk, Intake, Limits, Refusals, Turns, shown
+from router.messages.context import lazy_namespace
 from router.payload import JSON
 from router.rules.ruleset import Route
 from router.signature import is_well_formed, verify
@@ -144,25 +144,26 @@ class Ingress:
         self, method: str, path: str, headers: Mapping[str, str], content_length: int | None, peer: str
     ) -> Answer | Admission:
         if path == HEALTH:
-            wrong = _error(405, "method_not_allowed", "health is asked for with GET", {"Allow": "GET, HEAD"})
+            wrong = _error("method_not_allowed", "health is asked for with GET", {"Allow": "GET, HEAD"})
             return Answer(200, {"status": "ok"}) if method in ("GET", "HEAD") else wrong
         source = self._configuration().sources.get(path[len(HOOKS) :]) if path.startswith(HOOKS) else None
         if source is None:
-            self.counts.not_found += 1
             self._refusals.note("request.not_found", "", {"path": shown(path), "method": shown(method), "peer": peer})
-            return _error(404, "not_found", "nothing answers here; deliveries go to /hooks/ and the name of a source")
+            return self._refuse(
+                "", "not_found", "nothing answers here; deliveries go to /hooks/ and the name of a source"
+            )
         if method != "POST":
-            self.counts.other += 1
             self._refusals.note("request.wrong_method", source.name, {"method": shown(method), "peer": peer})
-            return _error(405, "method_not_allowed", "deliveries are sent with POST", {"Allow": "POST"})
+            return self._refuse(source.name, "method_not_allowed", "deliveries are sent with POST", {"Allow": "POST"})
         if (content_length or 0) > self._limits.max_body_bytes:
             return self.too_large(source, peer)
         if not source.unsigned and not is_well_formed(headers.get(source.kind.signature_header)):
             return self._unauthorized(source, headers, peer)
         if (passed := hops(headers)) > self._limits.hops:
-            self.counts.other += 1
             self._refusals.note("request.loop", source.name, {"hops": passed, "peer": peer})
-            return _error(400, "too_many_hops", f"it has passed {passed} routers: it goes round in a loop")
+            return self._refuse(
+                source.name, "too_many_hops", f"it has passed {passed} routers: it goes round in a loop"
+            )
         if (trouble := self.trouble()) is not None:
             return self._unavailable(*trouble, source.name, peer)
         return Admission(source, self._limits.max_body_bytes)
@@ -229,10 +230,12 @@ class Ingress:
         try:
             accepted = await self._store.accept(event, deliveries)
             if accepted.repeat:
+                self.counts.answered(event.source, "repeat")
                 self._log_repeat(event, accepted.event_id, received.peer)
                 return Answer(200, {"status": "repeat", "event": str(accepted.event_id)})
             if accepted.repeated_body:
                 event = replace(event, repeated_body=True)
+            self.counts.stored(event, received.source.kind)
             stored = [self._as_stored(delivery, accepted) for delivery in deliveries]
             handing_over = partial(self._lanes.hand_over, event, stored)
             self._log_accepted(event, stored, received.peer)
@@ -248,7 +251,7 @@ class Ingress:
     ) -> Sequence[Delivery]:
         """Find the rules that match, and make a delivery for each place that they send the event to."""
         judgement = configuration.rules.judge(
-            event.name, event.source, partial(LazyNamespace, event, source.kind, source.site)
+            event.name, event.source, partial(lazy_namespace, event, source.kind, source.site)
         )
         facts["rules"] = list(judgement.matched)
         deliveries: list[Delivery] = []
@@ -308,14 +311,12 @@ class Ingress:
             body=received.body,
         )
         await self._store.reject(rejection)
-        self.counts.rejected += 1
         facts = {"rejected_id": str(rejection.id), "source": rejection.source, "reason": shown(rejection.reason)}
         log.warning("event.rejected", extra=facts | {"size": len(received.body), "peer": received.peer})
         code = "bad_event_name" if isinstance(error, BadEventName) else "unreadable_body"
-        return _error(400, code, rejection.reason)
+        return self._refuse(rejection.source, code, rejection.reason)
 
     def _unauthorized(self, source: Source, headers: Mapping[str, str], peer: str) -> Answer:
-        self.counts.unauthorized += 1
         facts = {
             "event_name": shown(headers.get(source.kind.event_header) or ""),
             "upstream_id": shown(headers.get(source.kind.delivery_header) or ""),
@@ -327,13 +328,13 @@ class Ingress:
         if self.on_refused is not None and is_event_name((headers.get(source.kind.event_header) or "").strip(" \t")):
             self.on_refused(source.name)
         # Not a word about which part was wrong: it would help only those who try signatures.
-        return _error(401, "invalid_signature", "the signature is missing or does not fit the body")
+        return self._refuse(source.name, "invalid_signature", "the signature is missing or does not fit the body")
 
     def too_large(self, source: Source, peer: str = "") -> Answer:
         """Answer a body over the limit; also for whoever finds that out while it arrives."""
-        self.counts.too_large += 1
         self._refusals.note("event.too_large", source.name, {"peer": peer})
-        return _error(413, "too_large", f"a body may have {self._limits.max_body_bytes} bytes at most")
+        most = f"a body may have {self._limits.max_body_bytes} bytes at most"
+        return self._refuse(source.name, "too_large", most)
 
     def too_much(self, source: Source, peer: str = "") -> Answer:
         """Answer a body that found no room beside the other unfinished ones."""
@@ -341,29 +342,28 @@ class Ingress:
 
     def too_slow(self, source: Source, peer: str = "") -> Answer:
         """Answer a body that did not arrive in time."""
-        self.counts.other += 1
         self._refusals.note("event.too_slow", source.name, {"peer": peer})
-        return _error(408, "too_slow", "the body did not arrive in time")
+        return self._refuse(source.name, "too_slow", "the body did not arrive in time")
 
     def malformed(self, reason: str, peer: str = "") -> Answer:
         """Answer bytes that are no request; most often a proxy wrote them, or somebody who looks for open ports."""
-        self.counts.other += 1
         self._refusals.note("request.malformed", "", {"reason": reason, "peer": peer})
-        return _error(400, "malformed", f"this is not a request that can be read: {reason}")
+        return self._refuse("", "malformed", f"this is not a request that can be read: {reason}")
 
     def _unavailable(self, code: str, sentence: str, source: str, peer: str) -> Answer:
-        self.counts.unavailable += 1
         self._refusals.note("request.unavailable", source, {"reason": sentence, "peer": peer})
-        return _error(503, code, sentence, RETRY_AFTER)
+        return self._refuse(source, code, sentence, RETRY_AFTER)
+
+    def _refuse(self, source: str, code: str, sentence: str, headers: Mapping[str, str] | None = None) -> Answer:
+        self.counts.answered(source, code)
+        return _error(code, sentence, headers)
 
     # The log
 
     def _log_accepted(self, event: Event, deliveries: Sequence[Delivery], peer: str) -> None:
-        self.counts.accepted += 1
         self.arrivals[event.source] = event.received_at
         facts = _facts(event, peer) | {"rules": event.facts["rules"], "deliveries": len(deliveries)}
         if event.repeated_body:
-            self.counts.repeated_bodies += 1
             log.warning("event.accepted", extra=facts | {"repeated_body": True})
         else:
             log.info("event.accepted", extra=facts)
@@ -373,7 +373,6 @@ class Ingress:
                 log.error("delivery.dead", extra={"event_id": str(event.id), "rule": dead.rule} | said)
 
     def _log_repeat(self, event: Event, stored_id: int, peer: str) -> None:
-        self.counts.repeats += 1
         self.arrivals[event.source] = event.received_at
         log.info("event.repeated", extra=_facts(event, peer) | {"event_id": str(stored_id)})
 
@@ -388,8 +387,8 @@ class _Received:
     peer: str
 
 
-def _error(status: int, code: str, sentence: str, headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer(status, {"error": code, "message": sentence}, headers or {})
+def _error(code: str, sentence: str, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(ANSWERS[code], {"error": code, "message": sentence}, headers or {})
 
 
 def _facts(event: Event, peer: str) -> dict[str, Any]:

@@ -158,6 +158,7 @@ class Listener:
     def connect(self, stream: IOStream, peer: str) -> None:
         """Serve a new connection, or send it away."""
         if len(self._connections) >= self.bounds.connections:
+            self.ingress.counts.answered("", "too_many_connections")
             self.part(stream, _TOO_MANY_CONNECTIONS, None)
             return
         connection = Connection(self, stream, peer, self.bounds.header_bytes)

@@ -223,6 +223,6 @@ def configure_logging(
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for chatty in ("asyncio", "tornado.general", "tornado.access", "httpx", "httpcore", "aiohttp"):
+    for chatty in ("asyncio", "tornado.general", "tornado.access", "httpx", "httpcore"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
     return handler

@@ -14,8 +14,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from aiohttp.abc import AbstractResolver, ResolveResult
-
 LOOK_UP_SECONDS: Final = 5.0
 REMEMBERED_SECONDS: Final = 20.0
 
@@ -49,9 +47,9 @@ def system_look_up(host: str) -> list[Address]:
     return found
 
 
-class HostLookups(AbstractResolver):
+class HostLookups:
     """
-    aiohttp's resolver: one look-up under way per host, answers remembered for a short time, failures not at all.
+    One look-up under way per host, answers remembered for a short time, failures not at all.
 
     A thread cannot be cancelled. One that outlives its waiters goes on alone (a daemon: it does not hold up the end of
     the process), and whoever asks for the same host meanwhile waits for the same answer.
@@ -62,22 +60,6 @@ class HostLookups(AbstractResolver):
         self._seconds = seconds
         self._known: dict[str, tuple[float, Sequence[Address]]] = {}
         self._under_way: dict[str, asyncio.Future[Sequence[Address] | OSError]] = {}
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=kind,
-                proto=0,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for kind, address in await self.addresses(host)
-            if family in {socket.AF_UNSPEC, kind}
-        ]
 
     async def close(self) -> None:
         for future in self._under_way.values():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from email.headerregistry import Address
+from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime, formataddr, parseaddr
 from hashlib import sha256
 from html import escape
 from typing import Any
@@ -30,9 +30,12 @@ _LONGEST_NAME = 100
 # Any server takes 7 bits; 8 and more it must offer.
 _POLICY = SMTP.clone(cte_type="7bit")
 
+_FOLD = "\r\n "
+
 _TO_SPACE = frozenset({"Cc", "Zl", "Zp"})
 _TURNS_TEXT_AROUND = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_NOT_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_WITHOUT_TURNS = dict.fromkeys(map(ord, _TURNS_TEXT_AROUND))
+_NOT_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 
 
 class Mailbox:
@@ -68,9 +71,11 @@ class Mailbox:
         """The same for two ways of writing one address; in practice no server regards case."""
         return self.address.lower()
 
-    def as_header(self) -> Address:
-        local, _, domain = self.address.rpartition("@")
-        return Address(self.name, local, domain)
+    def as_header(self) -> str:
+        """Write it as a header names it: ASCII, quoted or encoded as needed."""
+        if self.name.isascii():
+            return formataddr((self.name, self.address))
+        return f"{_encoded(self.name)}{_FOLD}<{self.address}>"
 
     def __str__(self) -> str:
         return f"{self.name} <{self.address}>" if self.name else self.address
@@ -148,34 +153,41 @@ def compose(letter: Letter) -> bytes:
     Source: RFC 5322; RFC 2919 for `List-Id`, RFC 3834 for `Auto-Submitted`, which keeps absence notes away.
     """
     mail = EmailMessage(policy=_POLICY)
-    mail["From"] = letter.sender.as_header()
-    for name, boxes in (("To", letter.to), ("Cc", letter.cc), ("Reply-To", letter.reply_to)):
-        if boxes:
-            mail[name] = tuple(box.as_header() for box in boxes)
-    mail["Subject"] = header_text(letter.subject)
     text = _clean(letter.text).rstrip("\n") + "\n"
     mail.set_content(text)
     if letter.html.strip():
-        document = _clean(_framed(letter.html, mail["Subject"]))
+        document = _clean(_framed(letter.html, header_text(letter.subject)))
         mail.add_alternative(document, subtype="html")
         # From what it parts, so that it does not stand in there; and so that a repetition has the same bytes.
         mail.set_boundary(f"=_{sha256((letter.key + text + document).encode()).hexdigest()[:40]}")
-    return b"".join(f"{name}: {value}\r\n".encode("ascii") for name, value in _own_headers(letter)) + mail.as_bytes()
+    return b"".join(f"{name}: {value}\r\n".encode("ascii") for name, value in _headers(letter)) + mail.as_bytes()
 
 
-def _own_headers(letter: Letter) -> list[tuple[str, str]]:
-    """Headers made of checked ASCII. They are written as they are: `EmailMessage` may fold long ones beyond reading."""
+def _headers(letter: Letter) -> Iterator[tuple[str, str]]:
+    """
+    Write the headers, which are checked and encoded here, as ASCII.
+
+    `EmailMessage` would fold long ids beyond reading, and loses the space between two encoded words.
+    """
     domain = letter.sender.domain
-    found = [
-        ("Date", format_datetime(letter.date)),
-        ("Message-ID", letter.message_id),
-        ("Auto-Submitted", "auto-generated"),
-        ("List-Id", f"<{_as_label(letter.list_name)}.spaces-router.{domain}>"),
-    ]
+    yield "Date", format_datetime(letter.date)
+    yield "Message-ID", letter.message_id
+    yield "Auto-Submitted", "auto-generated"
+    yield "List-Id", f"<{_as_label(letter.list_name)}.spaces-router.{domain}>"
     if letter.thread is not None:
         root = f"<{letter.thread}.{domain}>"
-        found += [("In-Reply-To", root), ("References", root)]
-    return found
+        yield "In-Reply-To", root
+        yield "References", root
+    yield "From", letter.sender.as_header()
+    for name, boxes in (("To", letter.to), ("Cc", letter.cc), ("Reply-To", letter.reply_to)):
+        if boxes:
+            yield name, f",{_FOLD}".join(box.as_header() for box in boxes)
+    yield "Subject", _encoded(header_text(letter.subject))
+
+
+def _encoded(text: str) -> str:
+    """Write one clean line for a header: as it is, or where it is not ASCII as encoded words, all of it. Folded."""
+    return Header(text, None if text.isascii() else "utf-8", 75, "Subject").encode(linesep="\r\n")
 
 
 def thread_of_page(page_id: str, source: str) -> str | None:
@@ -187,8 +199,8 @@ def header_text(text: str) -> str:
     """
     Make any text fit for a header: one line, at most 200 characters, nothing that a reader does not see.
 
-    `=?` is taken apart: `EmailMessage` decodes an encoded word in what it is given, line breaks and all, and writes
-    the result out, so that `=?utf-8?q?a=0D=0ABcc:_x?=` in a title would be a header of its own.
+    `=?` is taken apart: a reader's program would decode the encoded word in a title such as
+    `=?utf-8?q?a=0D=0ABcc:_x?=`, line breaks and all, and some that pass mails on write out the result.
     """
     seen = "".join(
         " " if unicodedata.category(character) in _TO_SPACE else character
@@ -202,8 +214,9 @@ def header_text(text: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """Line ends as one line feed each, and no character that a mail cannot carry."""
-    return _NOT_IN_TEXT.sub("\ufffd", re.sub(r"\r\n?", "\n", text))
+    """Line ends as one line feed each; nothing that a mail cannot carry, or that turns around what stands behind it."""
+    plain = text.translate(_WITHOUT_TURNS)
+    return _NOT_IN_TEXT.sub("\ufffd", re.sub(r"\r\n?", "\n", plain))
 
 
 def _as_label(name: str) -> str:
@@ -223,6 +236,7 @@ _FRAME = """\
 <style>
 :root {{ color-scheme: light dark; supported-color-schemes: light dark; }}
 body {{ margin: 0; }}
+div > p:first-child {{ margin-top: 0; }}
 </style>
 </head>
 <body>

@@ -9,12 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 from router.payload import JSON
 
 HOPS_HEADER = "Router-Hops"
 """How often a router has forwarded this event already; a loop shows by it."""
+
+OTHER = "other"
+"""Stands for the names of events that no catalogue has, of which there is no end; those of a catalogue have dots."""
 
 LONGEST_EVENT_NAME = 200
 LONGEST_UPSTREAM_ID = 200
@@ -69,6 +73,14 @@ class SourceKind:
     delivery_header: str
     catalogue: tuple[str, ...]
     models: frozenset[str]
+
+    def counted_as(self, event_name: str) -> str:
+        """The name under which an event is counted: the catalogue's spelling, or `other` for one that is not in it."""
+        return self._spellings.get(event_name.lower(), OTHER)
+
+    @cached_property
+    def _spellings(self) -> Mapping[str, str]:
+        return {name.lower(): name for name in self.catalogue}
 
     def unwrap(self, event_name: str, payload: JSON) -> JSON:
         """

@@ -1,5 +1,5 @@
 """
-The long durability run: 2,000 events to three destinations, one of them failing half the time, and 20 kills.
+The long durability run: 2,000 events, 20 kills, changing rules, and destinations that fail in every way we know.
 
     make crash
     python scripts/crash.py --events 2000 --kills 20 --seed 1
@@ -27,8 +27,6 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="spaces-router-crash-") as folder:
         report = asyncio.run(crash_run(Path(folder), events=options.events, kills=options.kills, seed=options.seed))
     print(f"seed {options.seed}: {report}")
-    for fault in report.faults[:50]:
-        print(f"  {fault}")
     return 1 if report.faults else 0
 
 

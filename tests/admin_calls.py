@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.described import check
 from tests.running import RunningRouter
 
 PAGE = b'{"page":{"id":5148,"title":"Release checklist"}}'
@@ -32,6 +33,7 @@ rules:
 
 async def ask(router: RunningRouter, path: str, method: str = "GET", **more: Any) -> tuple[int, Any]:
     answered = await router.client.request(method, f"{router.app.admin_url}{path}", **more)
+    check(answered)
     assert answered.headers["Content-Type"] == "application/json; charset=utf-8"
     assert answered.headers["Cache-Control"] == "no-store"
     assert answered.headers["X-Content-Type-Options"] == "nosniff"

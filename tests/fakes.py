@@ -25,11 +25,17 @@ class _Call:
 
 
 class Clock:
-    """A clock that stands still until told to advance; calls that fall due run in their order."""
+    """
+    A clock that stands still until told to advance; calls that fall due run in their order.
+
+    Attributes:
+        rung: How many calls it has made.
+    """
 
     def __init__(self, start: datetime = START) -> None:
         self._start = start
         self._elapsed = 0.0
+        self.rung = 0
         self._calls: list[_Call] = []
         self._order = itertools.count()
 
@@ -51,5 +57,6 @@ class Clock:
             call = heapq.heappop(self._calls)
             self._elapsed = max(self._elapsed, call.due)
             if not call.cancelled:
+                self.rung += 1
                 call.callback()
         self._elapsed = end

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -20,7 +20,7 @@ from router.events import Attempt, Delivery, DeliveryState, Event
 from router.ids import IdSource
 from router.ingress import Ingress
 from router.secret import Redactor
-from router.store.base import Accepted, DeliveryFilter, ListedDelivery, Transition
+from router.store.base import Accepted, DeliveryFilter, ListedDelivery, Transition, Waiting
 from router.store.sqlite import SqliteStore
 from tests.fakes import Clock
 from tests.store.disks import FailingDisk
@@ -117,7 +117,7 @@ class Store(SqliteStore):
         await self._after("record")
         return recorded
 
-    async def due(self, *args: Any) -> Sequence[Delivery]:
+    async def due(self, *args: Any) -> Sequence[Waiting]:
         await self._before("due")
         return await super().due(*args)
 
@@ -130,19 +130,15 @@ class Store(SqliteStore):
         return await super().attempts(delivery_id)
 
 
-async def until(condition: Callable[[], object]) -> None:
-    """Let the loop turn until something is so."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - the product has no event for what these tests wait for
-            await asyncio.sleep(0)
-
-
 @dataclass(frozen=True)
 class Settings:
     """Of one destination of a rule set."""
 
     place: Place
     more: Mapping[str, Any] = field(default_factory=dict)
+
+    def destination(self) -> Destination:
+        return Memory(place=self.place, **self.more)
 
 
 class Rig:
@@ -169,9 +165,9 @@ class Rig:
         self._http = make_http_client()
         self._versions: dict[str, Configuration] = {}
         self.configuration = self.version(destinations)
-        ids = IdSource(self.clock)
+        self.ids = IdSource(self.clock)
         self.lanes = Lanes(
-            ids=ids,
+            ids=self.ids,
             store=self.store,
             attempts=Attempts(
                 ruleset=self._ruleset,
@@ -187,7 +183,7 @@ class Rig:
             configuration=lambda: self.configuration,
             store=self.store,
             lanes=self.lanes,
-            ids=ids,
+            ids=self.ids,
             clock=self.clock,
         )
 
@@ -212,7 +208,7 @@ class Rig:
             f'  - {{name: everything, events: "*", to: [{names}], message: "{{{{ payload.n }}}}"}}\n'
         )
         loaded = load_text(text, "rules.yaml", {})
-        served = {name: Memory(place=given.place, **given.more) for name, given in destinations.items()}
+        served = {name: given.destination() for name, given in destinations.items()}
         made = replace(loaded, hash=f"version-{len(self._versions)}", destinations=served)
         self._versions[made.hash] = made
         return made

@@ -4,6 +4,8 @@ Real mail servers on loopback for tests: aiosmtpd's, which takes mails or refuse
     async with MailSink() as sink:
         sink.refuse("b@example.com", "550 no such user")      # one each, the last one for ever
         sink.answer("DATA", "451 later", None)                # None: as a good server does
+
+An answer may also be a function that gives one, or what no server should do: `DROP`, `LOSE`, `HANG`.
 """
 
 from __future__ import annotations
@@ -21,18 +23,33 @@ from typing import Any, Self
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 DROP = "drop"
+"""End the connection in the place of an answer."""
+
+LOSE = "lose"
+"""After DATA: take the mail, and end the connection before anybody is told."""
+
 HANG = "hang"
+"""Never answer."""
+
+Answer = str | None | Callable[[], str | None]
 
 
 @dataclass(frozen=True)
 class Mail:
-    """One mail as it was taken: `content` are the bytes between DATA and the dot."""
+    """
+    One mail as it was taken.
+
+    Attributes:
+        content: The bytes between DATA and the dot.
+        lost: Whether its sender was not told that it was taken.
+    """
 
     sender: str
     recipients: list[str]
     content: bytes
     encrypted: bool
     login: str | None
+    lost: bool = False
 
     @property
     def message(self) -> EmailMessage:
@@ -51,6 +68,12 @@ class MailSink:
     Args:
         tls: With it, STARTTLS is offered; `from_the_start` speaks TLS at once.
         login: User name and password that it wants.
+
+    Attributes:
+        mails: What it took, in order.
+        when_taken: Called with each mail, before the answer.
+        is_silent: Whether new connections get no word, not even a greeting.
+        said: The first line of what was sent to it, each time.
     """
 
     def __init__(
@@ -61,22 +84,32 @@ class MailSink:
         login: tuple[str, str] | None = None,
     ) -> None:
         self.mails: list[Mail] = []
+        self.when_taken: Callable[[Mail], object] = bool
+        self.is_silent = False
         self.said: list[str] = []
         self._tls, self._from_the_start, self._login = tls, from_the_start, login
-        self._answers: dict[str, list[str | None]] = {}
-        self._open: set[_Connection] = set()
+        self._answers: dict[str, list[Answer]] = {}
+        self._open: set[_Connection | _Silent] = set()
+        self._unconnected = asyncio.Event()
+        self._unconnected.set()
         self._server: asyncio.Server | None = None
 
-    def answer(self, command: str, *answers: str | None) -> None:
+    def answer(self, command: str, *answers: Answer) -> None:
+        """Answer so to `MAIL` or `DATA`, one each, the last one for ever."""
         self._answers[command] = list(answers)
 
-    def refuse(self, recipient: str, *answers: str | None) -> None:
+    def refuse(self, recipient: str, *answers: Answer) -> None:
+        """Answer so to this recipient, one each, the last one for ever."""
         self._answers[recipient] = list(answers)
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         context = self._tls if self._from_the_start else None
-        self._server = await loop.create_server(lambda: _Connection(self, loop), "127.0.0.1", 0, ssl=context)
+
+        def connection() -> _Connection | _Silent:
+            return _Silent(self) if self.is_silent else _Connection(self, loop)
+
+        self._server = await loop.create_server(connection, "127.0.0.1", 0, ssl=context)
         return self
 
     async def __aexit__(
@@ -99,18 +132,32 @@ class MailSink:
         return f"{'smtps' if self._from_the_start else 'smtp'}://127.0.0.1:{self.port}"
 
     @property
+    def connections(self) -> int:
+        """Open now."""
+        return len(self._open)
+
+    @property
     def commands(self) -> list[str]:
         """The words of what was said, such as `EHLO`, in their order."""
         return [line.split(" ")[0].upper() for line in self.said]
 
     async def wait_until_unconnected(self) -> None:
         async with asyncio.timeout(10):
-            while self._open:  # noqa: ASYNC110 - connections end by themselves; there is nothing to wait on
-                await asyncio.sleep(0)
+            await self._unconnected.wait()
+
+    def opened(self, connection: _Connection | _Silent) -> None:
+        self._open.add(connection)
+        self._unconnected.clear()
+
+    def closed(self, connection: _Connection | _Silent) -> None:
+        self._open.discard(connection)
+        if not self._open:
+            self._unconnected.set()
 
     async def _next(self, key: str, connection: _Connection) -> str | None:
-        answers = self._answers.get(key) or [None]
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        answers: list[Answer] = self._answers.get(key) or [None]
+        chosen = answers.pop(0) if len(answers) > 1 else answers[0]
+        answer = chosen() if callable(chosen) else chosen
         if answer == HANG:
             await asyncio.Event().wait()
         if answer == DROP:
@@ -136,12 +183,15 @@ class MailSink:
 
     async def handle_DATA(self, server: _Connection, session: Session, envelope: Envelope) -> str:  # noqa: N802
         answer = await self._next("DATA", server)
-        if answer is None:
+        if answer in {None, LOSE}:
             login = session.auth_data.login.decode() if isinstance(session.auth_data, LoginPassword) else None
             content = envelope.content if isinstance(envelope.content, bytes) else b""
             encrypted = session.ssl is not None or self._from_the_start
-            mail = Mail(envelope.mail_from or "", list(envelope.rcpt_tos), content, encrypted, login)
+            mail = Mail(envelope.mail_from or "", list(envelope.rcpt_tos), content, encrypted, login, answer == LOSE)
             self.mails.append(mail)
+            self.when_taken(mail)
+        if answer == LOSE:
+            server.abort()
         return answer or "250 2.0.0 taken as 4711"
 
     def _authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, given: Any) -> AuthResult:
@@ -164,11 +214,11 @@ class _Connection(SMTP):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._sink._open.add(self)
+        self._sink.opened(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
-        self._sink._open.discard(self)
+        self._sink.closed(self)
 
     def abort(self) -> None:
         if isinstance(self.transport, asyncio.WriteTransport):
@@ -181,6 +231,24 @@ class _Connection(SMTP):
         if self.envelope is None or self.envelope.content is None:
             self._spy(data.decode("latin-1").split("\r\n")[0])
         super().data_received(data)
+
+
+class _Silent(asyncio.Protocol):
+    """A connection on which nothing is said."""
+
+    def __init__(self, sink: MailSink) -> None:
+        self._sink = sink
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self.transport = transport
+        self._sink.opened(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._sink.closed(self)
+
+    def abort(self) -> None:
+        self.transport.abort()
 
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

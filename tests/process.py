@@ -7,8 +7,13 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.waiting import until
 
 _LISTENING = re.compile(rb"listening on (\S+), admin on (\S+)")
 
@@ -76,8 +81,50 @@ class RouterProcess:
         assert self.process is not None
         os.killpg(self.process.pid, number)
 
+    async def ask(self, client: httpx.AsyncClient, path: str, **query: Any) -> dict[str, Any]:
+        """Ask the admin API."""
+        answer = await client.get(f"{self.admin}/api/v1/{path}", params=query)
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+    async def listed(self, client: httpx.AsyncClient, what: str) -> AsyncIterator[dict[str, Any]]:
+        """Go through all `events` or `deliveries`, newest first."""
+        cursor: dict[str, str] = {}
+        while True:
+            page = await self.ask(client, what, limit=500, **cursor)
+            for one in page[what]:
+                yield one
+            if page["next"] is None:
+                return
+            cursor = {"cursor": page["next"]}
+
+    async def until_final(self, client: httpx.AsyncClient, seconds: float) -> None:
+        """Wait until no delivery is under way any more."""
+
+        async def final() -> bool:
+            states = (await self.ask(client, "stats"))["deliveries"]
+            return not any(states.get(state) for state in ("held", "pending", "sending", "retrying"))
+
+        await until(final, every=0.2, seconds=seconds)
+
+    async def reload(self, client: httpx.AsyncClient) -> int:
+        """Ask for the rule file to be taken over; the status of the answer."""
+        return (await client.post(f"{self.admin}/-/reload")).status_code
+
     async def _end(self, number: signal.Signals) -> int:
         assert self.process is not None
         if self.process.returncode is None:
             self.tell(number)
-        return await asyncio.wait_for(self.process.wait(), 60)
+        return await ended(self.process)
+
+
+async def ended(process: asyncio.subprocess.Process, seconds: float = 60) -> int:
+    """Wait for the end of a process and of its output, which what it started may hold open longer; the exit code."""
+    async with asyncio.timeout(seconds):
+        code = await process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+        if process.stdout is not None:
+            await process.stdout.read()
+    return code

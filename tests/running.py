@@ -16,6 +16,7 @@ from router.samples import sample
 from router.secret import Redactor
 from router.signature import sign
 from router.store.sqlite import SqliteStore
+from tests.described import check
 from tests.fakes import Clock
 
 TOKEN = "a-token-for-the-tests"
@@ -99,10 +100,13 @@ class RunningRouter:
     async def get(self, path: str, **query: Any) -> Any:
         answer = await self.client.get(f"{self.app.admin_url}/api/v1/{path}", params=query)
         assert answer.status_code == 200, answer.text
+        check(answer)
         return answer.json()
 
     async def post(self, path: str, body: Any = None) -> httpx.Response:
-        return await self.client.post(f"{self.app.admin_url}{path}", json=body)
+        answer = await self.client.post(f"{self.app.admin_url}{path}", json=body)
+        check(answer)
+        return answer
 
     async def deliveries(self, **query: Any) -> list[dict[str, Any]]:
         """Deliveries, oldest first."""

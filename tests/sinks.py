@@ -137,6 +137,22 @@ async def flood_of_headers(request: Received, writer: asyncio.StreamWriter) -> N
         await writer.drain()
 
 
+async def endless_header(request: Received, writer: asyncio.StreamWriter) -> None:
+    """Send one header without end."""
+    writer.write(b"HTTP/1.1 200 OK\r\nX-Flood: ")
+    for _ in range(100_000):
+        writer.write(b"x" * 16_384)
+        await writer.drain()
+
+
+async def endless_trailer(request: Received, writer: asyncio.StreamWriter) -> None:
+    """Send a good answer in chunks, and behind it headers without end."""
+    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n")
+    for number in range(1_000_000):
+        writer.write(b"X-Flood-%d: %s\r\n" % (number, b"x" * 500))
+        await writer.drain()
+
+
 async def flood_of_interim_answers(request: Received, writer: asyncio.StreamWriter) -> None:
     """Send `100 Continue` without end."""
     for _ in range(1_000_000):
@@ -186,6 +202,7 @@ class Sink:
         self._behaviours: list[Behaviour] = [answer()]
         self._news = asyncio.Condition()
         self._open: set[asyncio.Task[None]] = set()
+        self._wires: set[asyncio.WriteTransport] = set()
         self._counter = itertools.count(1)
         self._server: asyncio.Server | None = None
 
@@ -199,8 +216,10 @@ class Sink:
     ) -> None:
         assert self._server is not None
         self._server.close()
-        for task in list(self._open):
-            task.cancel()
+        await asyncio.sleep(0)  # a connection that was accepted just now is known a turn of the loop later
+        for wire in list(self._wires):
+            wire.abort()
+        await asyncio.sleep(0)
         await asyncio.gather(*self._open, return_exceptions=True)
         await self._server.wait_closed()
 
@@ -268,7 +287,14 @@ class _Wire(asyncio.StreamReaderProtocol):
 
     def __init__(self, sink: Sink) -> None:
         super().__init__(asyncio.StreamReader(), sink._connected)
+        self._sink = sink
         self.when_lost: Callable[[], object] = bool
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._wire = transport
+        self._sink._wires.add(transport)
+        super().connection_made(transport)
 
     def eof_received(self) -> bool:
         super().eof_received()
@@ -276,6 +302,7 @@ class _Wire(asyncio.StreamReaderProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._sink._wires.discard(self._wire)
         self.when_lost()
 
 

@@ -306,8 +306,9 @@ async def test_a_message_that_cannot_be_written_says_why(tmp_path: Path) -> None
 async def test_a_rule_set_that_is_not_kept_is_missed_with_grace(router: RunningRouter) -> None:
     """Without the rule set that judged an event there are no verdicts, no message, and no replay under it."""
     now = router.clock.now()
-    event = Event(5, "spaces", "page.updated", None, PAGE, sha256(PAGE).digest(), {}, now, "lost", {"rules": ["lost"]})
-    old = Delivery(7, 5, "lost", "wiki", "lost", DeliveryState.DEAD, now, now, now, reason="render error")
+    lost = 64 * "0"
+    event = Event(5, "spaces", "page.updated", None, PAGE, sha256(PAGE).digest(), {}, now, lost, {"rules": ["lost"]})
+    old = Delivery(7, 5, "lost", "wiki", lost, DeliveryState.DEAD, now, now, now, reason="render error")
     await router.app.store.accept(event, [old])
     assert (await router.get("events/5"))["verdicts"] is None
     told = await router.get("deliveries/7")

@@ -18,6 +18,7 @@ from router.secret import Secret
 from tests.admin_calls import PAGE, RULES, ask, failing
 from tests.running import TOKEN, RunningRouter
 from tests.sinks import Sink, answer, refused_port
+from tests.waiting import until
 
 GET_PATHS = ["/-/healthy", "/-/ready", "/api/v1/events", "/api/v1/deliveries", "/api/v1/stats", "/api/v1/rejected"]
 POST_PATHS = [
@@ -149,7 +150,7 @@ async def test_unknown_parameters_are_never_ignored(router: RunningRouter) -> No
 
 NOWHERE = [
     "/",
-    "/metrics",
+    "/metrics/",
     "/api/v1",
     "/api/v1/events/",
     "/api/v1/events/abc",
@@ -438,9 +439,5 @@ async def test_admin_connections_are_bounded(router: RunningRouter, caplog: pyte
     for _, writer in idle:
         writer.close()
         await writer.wait_closed()
-    for _ in range(5000):
-        if not server.open_connections:
-            break
-        await asyncio.sleep(0.001)
-    assert server.open_connections == 0
+    await until(lambda: not server.open_connections)
     assert (await router.client.get(f"{router.app.admin_url}/-/healthy")).status_code == 200

@@ -12,7 +12,8 @@ from router.delivery.alert_texts import AlertKind, about_deaths, about_reload, a
 from router.delivery.own_events import make_own_event
 from router.events import OWN_SOURCE, Delivery, DeliveryState, Markup
 from router.messages.context import build_namespace
-from router.messages.render import MessageSpec, Renderer, Style
+from router.messages.render import Renderer
+from router.messages.spec import MessageSpec, Style
 from router.payload import JSON, dump_json
 from router.sources import DEFAULT_KIND
 from router.store.base import ListedDelivery, Untold

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.described import check
 from tests.running import RunningRouter
 from tests.sinks import Sink, answer
 
@@ -121,17 +122,21 @@ async def ask(router: RunningRouter, example: Example, compared: Comparison) -> 
     url = router.app.admin_url + compared.translated(example.path)
     answered = await router.client.request(example.method, url, content=example.body)
     assert answered.status_code == example.status, f"{example}: {answered.text}"
+    check(answered)
     compared.check(example.answer, answered.json(), str(example))
 
 
+OTHERWISE_SHOWN = {"/metrics", "/api/v1/openapi.json"}
+"""Of these the answer is no JSON, or too long for the page."""
+
+
 def test_the_page_shows_every_call() -> None:
-    """Each call that the page describes has an example, and there are as many as described."""
+    """Each call that the page describes has an example."""
     described = re.findall(r"^### `([A-Z]+) ([^?`]+)", PAGE.read_text(), re.MULTILINE)
-    assert len(described) == 15
     for method, path in described:
         pattern = re.escape(path).replace(r"\{id\}", r"\d+") + r"(\?.*)?"
         shown = [example for example in EXAMPLES if example.method == method and re.fullmatch(pattern, example.path)]
-        assert any(example.status == 200 for example in shown), f"{method} {path}"
+        assert path in OTHERWISE_SHOWN or any(example.status == 200 for example in shown), f"{method} {path}"
 
 
 _CODES = PAGE.read_text().partition("| status |")[2].partition("\n\n")[0]
@@ -139,7 +144,9 @@ _CODES = PAGE.read_text().partition("| status |")[2].partition("\n\n")[0]
 
 @pytest.mark.parametrize("code", re.findall(r"`([a-z_]+)`", _CODES))
 def test_every_code_of_the_page_exists(code: str) -> None:
-    """An error code that the page names is one that the router uses."""
-    router = PAGE.parent.parent / "router"
-    sources = [*(router / "admin").glob("*.py"), *(router / "delivery").glob("replay*.py"), router / "ingress.py"]
+    """An error code that the page names is one that the router uses, beside the description of its answers."""
+    sources = [path for path in (PAGE.parent.parent / "router").rglob("*.py") if path.name not in DESCRIPTIONS]
     assert any(f'"{code}"' in source.read_text() for source in sources)
+
+
+DESCRIPTIONS = {"calls.py", "openapi.py", "schemas.py"}

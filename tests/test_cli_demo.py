@@ -14,6 +14,7 @@ import pytest
 
 from router.samples import SAMPLES
 from tests.cli import COMMAND, invoked, run
+from tests.process import ended
 
 # The demonstration must use none of these.
 LURES = {"SLACK_URL": "http://127.0.0.1:9/never", "AUDIT_URL": "http://127.0.0.1:9/never", "SPACES_TOKEN": "mine"}
@@ -48,7 +49,7 @@ async def demonstration(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.
     finally:
         if process.returncode is None:
             process.kill()
-        await process.wait()
+        await ended(process)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

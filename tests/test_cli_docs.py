@@ -18,6 +18,7 @@ import pytest
 
 from tests.cli import invoke, invoked, run
 from tests.process import RouterProcess
+from tests.waiting import until
 
 PAGE = Path(__file__).parent.parent / "docs" / "commands.md"
 TOKEN = "a-token-for-the-tests"
@@ -104,14 +105,15 @@ async def _output(arguments: list[str], env: dict[str, str]) -> str:
 
 async def _settled(router: RouterProcess) -> None:
     """Wait until the router has sent what it was given."""
-    for _ in range(200):
+
+    async def nothing_waits() -> bool:
         waiting = [
             (await invoked("deliveries", "--state", state, "--json", "--admin", router.admin)).stdout
             for state in ("pending", "sending")
         ]
-        if waiting == ["[]\n", "[]\n"]:
-            return
-    raise AssertionError("the router is still sending")
+        return waiting == ["[]\n", "[]\n"]
+
+    await until(nothing_waits)
 
 
 def test_other_commands_of_the_page_exist() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from router.cli.options import SizeType
 from tests.cli import COMMAND, invoke, invoked, run
-from tests.process import RouterProcess
+from tests.process import RouterProcess, ended
 
 GOOD = """\
 sources:
@@ -297,7 +297,7 @@ async def test_the_state_directory_holds_the_store(rules: Path, tmp_path: Path) 
         assert (state / "router.db").exists()
     finally:
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 60) == 0
+        assert await ended(process) == 0
 
 
 @pytest.mark.parametrize(

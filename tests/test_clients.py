@@ -6,16 +6,17 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from aiohttp.client_proto import ResponseHandler
 
 import router
 from router.clients import MAX_ANSWER_BYTES, make_http_client, trusted_certificates
-from router.interim import MOST_INTERIM_ANSWERS, BoundedConnector, TooManyInterimAnswers
 from router.lookups import Address, HostLookups, LookupTimedOut, system_look_up
+from router.outbound.connection import MOST_INTERIM_ANSWERS
+from router.outbound.pool import Origin, Pool
 from tests import sinks
 from tests.sinks import Sink, answer
 
@@ -52,9 +53,41 @@ async def test_client_says_who_it_is_and_wants_no_compression(sink: Sink, client
 
 
 async def test_header_of_any_bytes_is_sent(sink: Sink, client: httpx.AsyncClient) -> None:
-    """A kept header with a letter outside ASCII does not make a delivery fail for ever."""
+    """A kept header with a letter outside ASCII arrives in the bytes in which it came."""
     await client.post(sink.url, content=b"x", headers=[(b"Delivery", "zurück".encode("latin-1"))])
-    assert sink.received[0].headers["delivery"].encode("latin-1").decode() == "zurück"
+    assert sink.received[0].headers["delivery"] == "zurück"
+
+
+@pytest.mark.parametrize("value", [b"a\r\nX-Injected: 1", b"a\nb", b"a\rb", b"a\0b"])
+async def test_header_that_would_end_early_is_not_sent(sink: Sink, client: httpx.AsyncClient, value: bytes) -> None:
+    """No value of a header can begin another one."""
+    with pytest.raises(httpx.LocalProtocolError, match="cannot be written"):
+        await client.post(sink.url, content=b"x", headers=[(b"X-Title", value)])
+    assert sink.received == []
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/x", "//127.0.0.1/x"])
+async def test_url_of_another_kind_is_refused(client: httpx.AsyncClient, url: str) -> None:
+    """Only http and https are spoken."""
+    with pytest.raises(httpx.UnsupportedProtocol):
+        await client.post(url, content=b"x")
+
+
+async def test_everything_of_httpx_is_still_there(sink: Sink, client: httpx.AsyncClient) -> None:
+    """Whoever asks for JSON, parameters or credentials gets what httpx makes of them."""
+    url = httpx.URL(sink.url, username="ada", password="secret")
+    await client.post(url, json={"a": "ü"}, params={"q": "1 2"}, headers={"User-Agent": "other"})
+    (request,) = sink.received
+    assert (request.path, request.json) == ("/?q=1+2", {"a": "ü"})
+    assert request.headers["authorization"].startswith("Basic ")
+    assert (request.headers["user-agent"], request.headers["host"]) == ("other", f"127.0.0.1:{sink.port}")
+    await client.post(sink.url, content=_pieces(), auth=("ada", "other"))
+    assert (sink.received[1].body, "transfer-encoding" in sink.received[1].headers) == (b"one, two", False)
+
+
+async def _pieces() -> AsyncIterator[bytes]:
+    yield b"one, "
+    yield b"two"
 
 
 async def test_large_body_is_sent_whole(sink: Sink, client: httpx.AsyncClient) -> None:
@@ -63,6 +96,61 @@ async def test_large_body_is_sent_whole(sink: Sink, client: httpx.AsyncClient) -
     await client.post(sink.url, content=body)
     assert sink.received[0].body == body
     assert sink.received[0].headers["content-length"] == str(len(body))
+
+
+@asynccontextmanager
+async def _serving(
+    behave: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[str]:
+    """A server for what a sink is too polite for: not to read what is sent to it. Its URL."""
+    running: set[asyncio.Task[None]] = set()
+
+    async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await behave(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        running.add(asyncio.get_running_loop().create_task(run(reader, writer)))
+
+    async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        ends = await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.sleep(0)
+    assert all(end is None or isinstance(end, ConnectionError) for end in ends), ends
+
+
+async def test_answer_may_come_before_the_end_of_a_large_request(client: httpx.AsyncClient) -> None:
+    """A server that refuses a body unread is understood, and the rest of the body is not sent to it."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+        assert len(await reader.read()) < 64 << 20
+
+    async with _serving(refuse) as url:
+        for _ in range(2):
+            response = await client.post(url, content=bytes(64 << 20))
+            assert (response.status_code, response.text) == (413, "no")
+
+
+async def test_request_that_nobody_reads_ends_with_its_attempt(client: httpx.AsyncClient) -> None:
+    """A server that takes nothing of a large body holds no connection beyond the time of the attempt."""
+    over = asyncio.Event()
+
+    async def ignore(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert isinstance(writer.transport, asyncio.ReadTransport)
+        writer.transport.pause_reading()
+        await over.wait()
+        writer.transport.resume_reading()
+        assert len(await reader.read()) < 64 << 20
+
+    async with _serving(ignore) as url:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await client.post(url, content=bytes(64 << 20))
+        over.set()
 
 
 async def test_connection_is_kept_for_the_next_message(sink: Sink, client: httpx.AsyncClient) -> None:
@@ -95,6 +183,51 @@ async def test_closed_connection_is_not_used_again(sink: Sink, client: httpx.Asy
     assert [request.connection for request in sink.received] == [1, 2]
 
 
+NOT_KEPT = [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
+    b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmore",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok and more",
+]
+
+
+@pytest.mark.parametrize("said", NOT_KEPT)
+async def test_connection_is_not_kept_where_it_cannot_be(sink: Sink, client: httpx.AsyncClient, said: bytes) -> None:
+    """After an answer that is the last one, or that says more than was asked, comes a fresh connection."""
+    sink.answer_with(sinks.raw(said))
+    for _ in range(2):
+        assert (await client.post(sink.url, content=b"1")).text == "ok"
+    assert [request.connection for request in sink.received] == [1, 2]
+
+
+async def test_words_between_two_requests_are_no_answer(sink: Sink, client: httpx.AsyncClient) -> None:
+    """What a server says later, without having been asked, is not taken for the answer to the next message."""
+
+    async def answer_twice(request: sinks.Received, writer: asyncio.StreamWriter) -> None:
+        await answer()(request, writer)
+        asked_again = asyncio.get_running_loop().create_task(asyncio.sleep(0))
+        asked_again.add_done_callback(lambda _: writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong"))
+
+    sink.answer_with(answer_twice, answer())
+    assert (await client.post(sink.url, content=b"1")).text == "ok"
+    await sink.wait_until_unconnected()
+    assert (await client.post(sink.url, content=b"2")).text == "ok"
+
+
+async def test_idle_connection_is_closed(sink: Sink) -> None:
+    """A connection that nobody needs is given up before its server does it."""
+    pool = Pool(HostLookups(), trusted_certificates, keep_alive=0.05)
+    origin = Origin("127.0.0.1", sink.port, tls=False)
+    connection = await pool.connect(origin, 1)
+    await connection.exchange(b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n", b"x")
+    pool.keep(origin, connection)
+    assert pool.take(origin) is connection
+    pool.keep(origin, connection)
+    await sink.wait_until_unconnected()
+    assert pool.take(origin) is None
+    await pool.close()
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "GET"])
 @pytest.mark.parametrize("breaking", [sinks.close, sinks.reset])
 async def test_request_is_never_sent_twice_in_silence(
@@ -122,6 +255,12 @@ async def test_answer_of_just_the_limit_keeps_its_connection(sink: Sink, client:
     assert len((await client.post(sink.url, content=b"x")).content) == MAX_ANSWER_BYTES
     await client.post(sink.url, content=b"x")
     assert [request.connection for request in sink.received] == [1, 1]
+
+
+async def test_answer_of_no_given_length_is_read(sink: Sink, client: httpx.AsyncClient) -> None:
+    """The end of the connection is the end of such an answer."""
+    sink.answer_with(sinks.raw(b"HTTP/1.1 200 OK\r\n\r\no", b"k", close=True))
+    assert (await client.post(sink.url, content=b"x")).content == b"ok"
 
 
 async def test_chunked_answer_is_read(sink: Sink, client: httpx.AsyncClient) -> None:
@@ -166,21 +305,6 @@ async def test_environment_names_no_proxy(
     assert (await client.post(sink.url, content=b"x")).status_code == 200
 
 
-async def test_proxy_is_used_when_it_is_given(sink: Sink) -> None:
-    """A proxy that was asked for gets the requests."""
-    async with make_http_client(proxy=sink.url) as client:
-        assert (await client.post("http://somewhere.invalid/hook", content=b"x")).text == "ok"
-    assert sink.received[0].path == "http://somewhere.invalid/hook"
-
-
-async def test_proxy_out_of_reach_is_named(sink: Sink) -> None:
-    """A failing proxy is not mistaken for a failing destination."""
-    port = sinks.refused_port()
-    async with make_http_client(proxy=f"http://127.0.0.1:{port}") as client:
-        with pytest.raises(httpx.ProxyError, match=f"the proxy 127.0.0.1:{port} refused the connection"):
-            await client.post(f"{sink.url}/secret-path", content=b"x")
-
-
 async def _failure(client: httpx.AsyncClient, url: str, behaviour: sinks.Behaviour | None = None) -> httpx.HTTPError:
     with pytest.raises(httpx.TransportError) as caught:
         await client.post(f"{url}/secret-path?secret-query", content=b"x")
@@ -199,6 +323,8 @@ async def _failure(client: httpx.AsyncClient, url: str, behaviour: sinks.Behavio
         (sinks.cut_off, httpx.RemoteProtocolError, "broke off in the middle"),
         (sinks.garbage, httpx.RemoteProtocolError, "not a readable HTTP answer"),
         (sinks.flood_of_headers, httpx.RemoteProtocolError, "not a readable HTTP answer"),
+        (sinks.endless_header, httpx.RemoteProtocolError, "not a readable HTTP answer"),
+        (sinks.endless_trailer, httpx.RemoteProtocolError, "not a readable HTTP answer"),
     ],
 )
 async def test_broken_answer_is_worded(
@@ -267,39 +393,6 @@ async def test_interim_answers_without_end_are_given_up(sink: Sink, client: http
         " or the proxy in front of it"
     )
     await sink.wait_until_unconnected()
-
-
-async def test_interim_answers_in_one_piece_are_not_all_parsed() -> None:
-    """However many interim answers one read brings, only a few are looked at before the connection is closed."""
-    loop = asyncio.get_running_loop()
-    async with BoundedConnector() as connector:
-        protocol = connector._factory()
-        assert isinstance(protocol, ResponseHandler)
-        ours, theirs = socket.socketpair()
-        with theirs:
-            await loop.create_connection(lambda: protocol, sock=ours)
-            protocol.set_response_params()
-            protocol.data_received(b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000_000)
-            assert len(protocol) == MOST_INTERIM_ANSWERS
-            assert not protocol.is_connected()
-            for _ in range(MOST_INTERIM_ANSWERS):
-                await protocol.read()
-            with pytest.raises(TooManyInterimAnswers):
-                await protocol.read()
-
-
-async def test_answers_that_nobody_asked_for_are_not_kept() -> None:
-    """What a server sends after its answer fills no memory, and the next request gets a connection of its own."""
-    loop = asyncio.get_running_loop()
-    async with BoundedConnector() as connector:
-        protocol = connector._factory()
-        ours, theirs = socket.socketpair()
-        with theirs:
-            await loop.create_connection(lambda: protocol, sock=ours)
-            protocol.set_response_params()
-            protocol.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" * 100_000)
-            assert len(protocol) == 1
-            assert not protocol.is_connected()
 
 
 async def test_a_few_interim_answers_are_no_fault(sink: Sink, client: httpx.AsyncClient) -> None:
@@ -375,7 +468,7 @@ def test_system_store_is_trusted() -> None:
 async def test_no_url_is_logged(sink: Sink, client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
     """The path of a webhook is a password; neither library writes it to the log."""
     with caplog.at_level(logging.DEBUG):
-        for name in ("httpx", "httpcore", "aiohttp"):
+        for name in ("httpx", "httpcore"):
             assert logging.getLogger(name).getEffectiveLevel() >= logging.WARNING
         await client.post(f"{sink.url}/secret-path", content=b"x")
     assert "secret" not in caplog.text
@@ -400,14 +493,14 @@ async def test_slow_name_holds_up_no_other() -> None:
     """A name server that says nothing delays its own names only, asks once at a time, and is given up in time."""
     release, calls = threading.Event(), list[str]()
     lookups = _blocked(release, calls)
-    slow = [asyncio.create_task(lookups.resolve("slow.example", 443)) for _ in range(20)]
-    quick = await asyncio.gather(*(lookups.resolve(f"h{number}.example", 443) for number in range(20)))
-    assert {found[0]["host"] for found in quick} == {"192.0.2.1"}
+    slow = [asyncio.create_task(lookups.addresses("slow.example")) for _ in range(20)]
+    quick = await asyncio.gather(*(lookups.addresses(f"h{number}.example") for number in range(20)))
+    assert {found[0][1] for found in quick} == {"192.0.2.1"}
     outcomes = await asyncio.gather(*slow, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {LookupTimedOut}
     assert calls.count("slow.example") == 1
     release.set()
-    assert (await lookups.resolve("slow.example", 443))[0]["port"] == 443  # the late answer serves the next attempt
+    assert await lookups.addresses("slow.example")  # the late answer serves the next attempt
     assert calls.count("slow.example") == 1
     await lookups.close()
 
@@ -424,13 +517,9 @@ async def test_addresses_are_remembered_and_failures_are_not() -> None:
 
     lookups = HostLookups(look_up)
     with pytest.raises(socket.gaierror):
-        await lookups.resolve("a.example", 80)
-    both = await lookups.resolve("a.example", 80)
-    assert [(found["host"], found["port"], found["hostname"]) for found in both] == [
-        ("192.0.2.1", 80, "a.example"),
-        ("2001:db8::1", 80, "a.example"),
-    ]
-    assert [found["host"] for found in await lookups.resolve("a.example", 81, socket.AF_INET6)] == ["2001:db8::1"]
+        await lookups.addresses("a.example")
+    for _ in range(2):
+        assert [address for _, address in await lookups.addresses("a.example")] == ["192.0.2.1", "2001:db8::1"]
     assert len(calls) == 2
     await lookups.close()
 
@@ -442,7 +531,7 @@ async def test_look_up_that_breaks_is_a_failed_look_up() -> None:
         raise KeyError(host)
 
     with pytest.raises(OSError, match="KeyError"):
-        await HostLookups(look_up).resolve("a.example", 80)
+        await HostLookups(look_up).addresses("a.example")
 
 
 async def test_failed_look_up_is_worded() -> None:

@@ -12,7 +12,7 @@ from router.payload import JSON, dump_json
 from router.samples import SAMPLES
 from router.sources import KINDS
 from tests.fakes import START
-from tests.message_bodies import EVERY_SHAPE, namespace_of
+from tests.message_bodies import EVERY_SHAPE, SITE, SPACES, make_event, namespace_of
 
 REFERENCE = {"id": 9, "type": "users"}
 
@@ -51,6 +51,14 @@ def test_the_event_itself_is_described() -> None:
         "source": "spaces",
         "received_at": "2026-03-02T09:15:00Z",
     }
+
+
+def test_an_event_is_taken_apart_once() -> None:
+    """Judging it and writing all of its messages share one namespace; another site has links of its own."""
+    event = make_event("page.updated", {"page": {"id": 1}})
+    namespace = build_namespace(event, SPACES, SITE)
+    assert build_namespace(event, SPACES, SITE) is namespace
+    assert build_namespace(event, SPACES, "other.teamwork.com") is not namespace
 
 
 @pytest.mark.parametrize(("name", "shape", "body"), EVERY_SHAPE)
@@ -190,11 +198,12 @@ PAGE = {"id": 5148, "slug": "release-checklist", "space": {"id": 42, "code": "en
         ("comment.created", {"comment": {"id": 1, "page": PAGE}}, "a.com", "https://a.com/spaces/eng/page/5148-release-checklist"),
         ("space.imported", {"space": {"id": 42, "code": "eng"}}, "a.com", "https://a.com/spaces/eng"),
         ("space.imported", {"space": {"id": 42}}, "a.com", None),
+        ("page.updated", {"page": {**PAGE, "slug": "x" * 2_000}}, "a.com", None),
         ("page.updated", {"page": {**PAGE, "slug": "a/../b?c#d<|>"}}, "a.com", "https://a.com/spaces/eng/page/5148-a%2F..%2Fb%3Fc%23d%3C%7C%3E"),
     ],
 )  # fmt: skip
 def test_a_link_needs_all_of_its_parts(name: str, payload: JSON, site: str | None, link: str | None) -> None:
-    """A link is complete and quoted, or there is none."""
+    """A link is complete, quoted and short enough to open, or there is none."""
     assert namespace_of(name, payload, site)["link"] == link
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from router.events import Markup
 from router.messages.escaping import cut, cut_slack, escape_slack, read_slack
-from router.messages.render import MessageSpec, Renderer, Style
+from router.messages.render import Renderer
+from router.messages.spec import MessageSpec, Style
 from tests.message_bodies import namespace_of
 
 SLACK = Style(Markup.SLACK, "slack", forwards_as_is=False)

@@ -11,10 +11,10 @@ from router.delivery.fallback import fallback_to
 from router.destinations.log import Log
 from router.events import Cause, Delivery, DeliveryState
 from tests.fakes import START
-from tests.lane_parts import until
 from tests.running import RunningRouter
 from tests.sinks import Sink, answer
 from tests.store.disks import FailingDisk
+from tests.waiting import until
 
 BROKEN = answer(503, "we are closed")
 

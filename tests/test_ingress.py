@@ -67,7 +67,7 @@ def test_an_unknown_path_is_404(path: str) -> None:
     """Only configured sources have a path."""
     built = parts()
     assert status(screen(built, path)) == 404
-    assert built.ingress.counts.not_found == 1
+    assert built.ingress.counts.answers == {("", "not_found"): 1}
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "OPTIONS", "DELETE", "TRACE", "post"])
@@ -139,7 +139,8 @@ def test_what_cannot_be_stored_now_is_503_with_retry_after() -> None:
     assert isinstance(in_trouble(waiting=9, held=99), Admission)
     built.ingress.stop()
     assert status(screen(built)) == 503
-    assert built.ingress.counts.unavailable == 4
+    troubles = ("store_unavailable", "queue_full", "too_much_at_once", "stopping")
+    assert built.ingress.counts.answers == {("spaces", trouble): 1 for trouble in troubles}
 
 
 def test_a_nearly_full_disk_is_503_and_looked_at_once_a_second() -> None:
@@ -206,7 +207,9 @@ async def test_a_signed_delivery_is_stored_judged_and_handed_over(lines: pytest.
     said = facts(lines.records[0])
     assert (said["event_id"], said["event_name"], said["source"]) == (str(event.id), event.name, "spaces")
     assert (said["rules"], said["deliveries"], said["peer"]) == (["pages", "moves"], 3, "192.0.2.1")
-    assert built.ingress.counts.accepted == 1
+    assert built.ingress.counts.answers == {("spaces", "stored"): 1}
+    assert built.ingress.counts.events == {("spaces", event.name): 1}
+    assert built.ingress.arrivals == {"spaces": event.received_at}
 
 
 async def test_a_free_slot_makes_a_delivery_sending_in_the_events_own_commit() -> None:
@@ -249,7 +252,7 @@ async def test_a_wrong_signature_is_401_and_leaves_nothing(lines: pytest.LogCapt
     assert len({str(answer.body) for answer in answers}) == 1
     assert (built.store.stored, built.store.rejections, built.lanes.handed_over) == ([], [], [])
     assert {line.message for line in lines.records} == {"event.unauthorized"}
-    assert built.ingress.counts.unauthorized == 5
+    assert built.ingress.counts.answers == {("spaces", "invalid_signature"): 5}
 
 
 async def test_an_unsigned_source_is_not_verified() -> None:
@@ -365,7 +368,7 @@ async def test_a_repeat_is_200_and_forwards_nothing(lines: pytest.LogCaptureFixt
     assert built.lanes.free == {"docs": 1}
     assert lines.records[-1].message == "event.repeated"
     assert facts(lines.records[-1])["event_id"] == first.body["event"]
-    assert built.ingress.counts.repeats == 1
+    assert built.ingress.counts.answers == {("spaces", "stored"): 1, ("spaces", "repeat"): 1}
 
 
 async def test_the_same_body_under_another_delivery_is_stored_and_marked(lines: pytest.LogCaptureFixture) -> None:
@@ -376,7 +379,16 @@ async def test_the_same_body_under_another_delivery_is_stored_and_marked(lines: 
     assert answer.body["status"] == "stored"
     assert [event.repeated_body for event, _ in built.lanes.handed_over] == [False, True]
     assert (lines.records[-1].levelname, facts(lines.records[-1])["repeated_body"]) == ("WARNING", True)
-    assert built.ingress.counts.repeated_bodies == 1
+    assert built.ingress.counts.repeated_bodies == {"spaces": 1}
+
+
+async def test_events_are_counted_by_the_names_of_the_catalogue() -> None:
+    """Names come from outside: whatever the catalogue does not have is `other`, so that nobody fills our memory."""
+    built = parts()
+    for event in ("page.updated", "PAGE.Updated", "invented.one", "invented.two"):
+        await deliver(built, headers=signed(event=event))
+    assert built.ingress.counts.events == {("spaces", "page.updated"): 2, ("spaces", "other"): 2}
+    assert built.ingress.counts.answers == {("spaces", "stored"): 4}
 
 
 async def test_without_a_delivery_id_a_repeat_comes_within_20_minutes() -> None:
@@ -545,7 +557,7 @@ async def test_a_flood_of_wrong_signatures_is_no_flood_of_lines(lines: pytest.Lo
     await deliver(built, headers=signed(token="another"))
     clock.advance(minutes=5)
     assert len(lines.records) == LINES_PER_MINUTE + 2
-    assert built.ingress.counts.unauthorized == LINES_PER_MINUTE + 26
+    assert built.ingress.counts.answers["spaces", "invalid_signature"] == LINES_PER_MINUTE + 26
 
 
 async def test_text_from_outside_is_short_and_on_one_line_in_the_log(lines: pytest.LogCaptureFixture) -> None:

@@ -14,7 +14,8 @@ from router.errors import TemporaryFailure, Throttled
 from router.events import DeliveryState
 from router.store.sqlite import SqliteStore
 from tests.fakes import START
-from tests.lane_parts import Place, Rig, Settings, until
+from tests.lane_parts import Place, Rig, Settings
+from tests.waiting import until
 
 PENDING, SENDING, RETRYING = DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.RETRYING
 DELIVERED, SUPPRESSED = DeliveryState.DELIVERED, DeliveryState.SUPPRESSED

@@ -25,6 +25,7 @@ from router.payload import parse_body
 from router.signature import sign
 from tests.fakes import Clock
 from tests.ingress_parts import PAGE, TOKEN, Parts, parts, signed
+from tests.waiting import until
 
 BODY_LIMIT = 100_000
 SIGNATURE = sign(TOKEN, PAGE)
@@ -93,15 +94,6 @@ class Site:
     async def settled(self) -> None:
         """Wait until no byte of an unfinished body is held, and no request is open."""
         await until(lambda: self.parts.ingress.intake.held == self.listener.open_requests == 0)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the listener work until something shows."""
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("it never came to that")
 
 
 Start = Callable[..., Site]
@@ -734,7 +726,7 @@ async def test_a_refused_peer_that_goes_on_sending_is_left_after_a_while(start: 
         for _ in range(20):
             await patient.send(b"x")
             site.clock.advance(seconds=0.2)
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
     assert await patient.is_closed()
     await until(lambda: not site.listener.open_partings)
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cli import invoked
+from tests.reload import reload_run
 from tests.running import RunningRouter
 from tests.sinks import Sink, answer
 
@@ -211,3 +212,14 @@ async def test_a_file_that_changes_back_clears_the_failure(tmp_path: Path) -> No
         router.write(version(1, sink.url, None))
         assert (await router.post("/-/reload")).status_code == 200
         assert router.app.reloader.state.failed_at is None
+
+
+async def test_mail_destinations_change_while_events_come_in(tmp_path: Path) -> None:
+    """While recipients and servers change and a destination comes and goes, each mail reaches each person once."""
+    report = await reload_run(tmp_path, versions=16, seed=5)
+    assert not report.faults, str(report)
+    assert report.again == 0
+    assert (report.reloads, report.broken) == (16, 5)
+    assert report.versions > 5
+    assert min(report.mails) > 5
+    assert report.delivered["team"] > report.events / 2

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
+
+from router.mail import LONGEST_SUBJECT
 from tests.fakes import Clock
 from tests.mail_sinks import DROP, MailSink
 from tests.running import RunningRouter
+
+HEADERS = {"Date", "Message-ID", "Auto-Submitted", "List-Id", "From", "To", "Subject", "MIME-Version", "Content-Type"}
 
 
 def rules(url: str, *, to: str = "[a@example.com, b@example.com]", rule: str = "") -> str:
@@ -120,6 +126,74 @@ async def test_hostile_title_arrives_as_text(tmp_path: Path) -> None:
     assert mail.recipients == ["a@example.com", "b@example.com"]
     assert mail.message["Subject"].endswith("Bcc: spy@example.com <b>bold</b>")
     assert "&lt;b&gt;bold&lt;/b&gt;" in mail.part("html")
+
+
+HOSTILE = {
+    "line breaks": b"a\\r\\nBcc: spy@example.com\\r\\n\\r\\n<h1>b</h1>",
+    "end of the message": b"a\\r\\n.\\r\\nMAIL FROM:<spy@example.com>\\r\\n",
+    "NUL and other controls": b"a\\u0000b\\u0007c\\u001b[31m\\u009b31m",
+    "half of a character": b"a \\ud83d b \\udc00",
+    "turned around": b"a \\u202egnp.exe \\u2066\\u200f",
+    "encoded words": b"=?utf-8?q?=0D=0ABcc:_spy?= =?us-ascii?b?DQpCY2M6IHM=?= =? ?=",
+    "comment": b"<!-- a --!><![CDATA[ ]]><!doctype html>",
+    "script": b"</title></style><script>alert(1)</script><img src=x onerror=alert(1)>",
+    "attribute": b'\\" onmouseover=\\"alert(1)\\" x=\'',
+    "template": b"{{ 7 * 7 }}{% for x in y %}{#",
+    "100 kB": b"<&\xc3\xa4 " * 20_000,
+}
+PERSON = b'{"id": 9, "firstname": "%s", "lastname": "%s", "email": "%s"}'
+SPACE = b'{"id": 42, "title": "%s", "code": "%s", "purpose": "%s"}'
+PAGE = (
+    b'{"id": "%s", "title": "%s", "slug": "%s", "changeMessage": "%s", "content": "%s", "space": {}, "updatedBy": {}}'
+)
+BODIES = {
+    "page.updated": b'{"page": %s}' % (PAGE[:-1] + b', "space": %s, "updatedBy": %s}' % (SPACE, PERSON)),
+    "comment.created": b'{"comment": {"content": "%s", "page": %s}}' % (b"%s", PAGE),
+    "user.disabled": b'{"user": %s}' % PERSON,
+    "space.imported": b'{"space": %s}' % SPACE,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+async def test_hostile_bodies_make_harmless_mails(tmp_path: Path, text: bytes) -> None:
+    """Whatever stands in every field of a body, the mail can be sent, has our headers only, and our tags only."""
+    async with MailSink() as sink, RunningRouter(tmp_path, rules(sink.url)) as router:
+        for name, body in BODIES.items():
+            await router.accept(name, body % ((text,) * body.count(b"%s")))
+        await router.settle()
+        assert {each["event"]: each["last_error"] for each in await router.deliveries()} == dict.fromkeys(BODIES)
+    assert len(sink.mails) == len(BODIES)
+    for mail in sink.mails:
+        assert mail.recipients == ["a@example.com", "b@example.com"]
+        assert {name for name, _ in mail.message.items()} - {"In-Reply-To", "References"} == HEADERS
+        assert max(map(len, mail.content.split(b"\r\n"))) <= 998
+        assert len(mail.message["Subject"]) <= LONGEST_SUBJECT
+        tags = Tags(mail.part("html"))
+        assert tags.found <= {"html", "head", "meta", "title", "style", "body", "div", "p", "h1", "blockquote", "a"}
+        assert tags.attributes <= {"lang", "charset", "name", "content", "style", "href"}
+        assert all(address.startswith("https://") for address in tags.links)
+        for seen in (mail.message["Subject"], mail.part("plain"), mail.part("html")):
+            assert not set(seen) & set("\0\x07\x1b\x9b\u202e\u2066")
+
+
+class Tags(HTMLParser):
+    """The tags of a document, and what stands in them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.attributes: set[str] = set()
+        self.links: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.links += [value or "" for name, value in attrs if name == "href"]
+
+    def handle_comment(self, data: str) -> None:
+        self.found.add(f"comment {data}")
 
 
 async def test_blank_message_stays_silent(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from router.events import Markup
 from router.messages.library import built_in_templates
-from router.messages.render import MessageSpec, Renderer, Style
+from router.messages.render import Renderer
+from router.messages.spec import MessageSpec, Style
 from router.payload import JSON
 from tests.message_bodies import EVERY_SHAPE, namespace_of
 
@@ -77,7 +78,7 @@ def test_our_templates_are_without_problems() -> None:
     """What we ship passes our own linter."""
     names = [name for name in built_in_templates() if name.startswith("email/")]
     assert names
-    assert [problem for name in names for problem in RENDERER.file_problems(name)] == []
+    assert [problem for name in names for problem in RENDERER.inspection.file_problems(name)] == []
 
 
 def test_names_and_links_are_shown() -> None:
@@ -144,9 +145,9 @@ def test_own_templates() -> None:
 def test_problems_of_both_parts_are_found() -> None:
     """What is wrong in a template of either part is told before anything is sent."""
     renderer = Renderer({"email/page.j2": "{{ pag.title }}", "text/page.j2": "{{ page.title | nope }}"})
-    found = [problem.template for problem in renderer.problems(MessageSpec(), EMAIL)]
+    found = [problem.template for problem in renderer.inspection.problems(MessageSpec(), EMAIL)]
     assert found == ["email/page.j2", "text/page.j2"]
-    (problem,) = renderer.problems(MessageSpec(template="pages"), EMAIL)
+    (problem,) = renderer.inspection.problems(MessageSpec(template="pages"), EMAIL)
     assert problem.sentence.startswith(
         "no template is named 'pages' in email/ or beside it; there are: access, alert, comment"
     )

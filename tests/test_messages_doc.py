@@ -13,7 +13,8 @@ import yaml
 from router.events import Markup
 from router.messages import limits
 from router.messages.filters import FILTERS
-from router.messages.render import MessageSpec, Renderer, Style
+from router.messages.render import Renderer
+from router.messages.spec import MessageSpec, Style
 from router.messages.template_tests import TESTING_FILTERS, TESTS
 from tests.message_bodies import namespace_of
 
@@ -62,7 +63,7 @@ def test_examples(language: str, source: str, shown: str) -> None:
         return
     folder = "slack" if language.endswith("slack") else "text"
     spec, style = MessageSpec(message=source), Style(Markup(folder), folder, False)
-    assert Renderer().problems(spec, style) == []
+    assert Renderer().inspection.problems(spec, style) == []
     assert Renderer().render(spec, style, namespace).text == shown.strip()
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from router.rules.patterns import MAX_CHARACTERS, PatternError, compile_pattern
 
@@ -144,60 +142,6 @@ def test_a_pattern_of_the_greatest_length_is_fine() -> None:
     """Two hundred characters are within bounds."""
     text = "a" * MAX_CHARACTERS
     assert compile_pattern(text).matches(text)
-
-
-def reference(pattern: list[str], name: list[str]) -> bool:
-    """Read the rule aloud: slow, obvious, and only for short texts."""
-    if not pattern:
-        return not name
-    head, rest = pattern[0], pattern[1:]
-    if head == "**":
-        return any(reference(rest, name[skipped:]) for skipped in range(len(name) + 1))
-    if head == "*" and not rest:
-        return len(name) >= 1
-    return bool(name) and reference_segment(head, name[0]) and reference(rest, name[1:])
-
-
-def reference_segment(pattern: str, text: str) -> bool:
-    if not pattern:
-        return not text
-    if pattern[0] == "*":
-        return any(reference_segment(pattern[1:], text[skipped:]) for skipped in range(len(text) + 1))
-    return bool(text) and pattern[0] == text[0] and reference_segment(pattern[1:], text[1:])
-
-
-names = st.lists(st.text("ab", min_size=1, max_size=4), min_size=1, max_size=5)
-plain = st.text("ab*", min_size=1, max_size=4).filter(lambda segment: "**" not in segment)
-patterns = st.lists(plain | st.sampled_from(["*", "**"]), min_size=1, max_size=5)
-
-
-@given(patterns, names)
-def test_matching_agrees_with_a_plain_reading_of_the_rule(pattern: list[str], name: list[str]) -> None:
-    """Whatever the pattern, the fast matcher and the obvious one agree, in any case."""
-    compiled = compile_pattern(".".join(pattern))
-    assert compiled.matches(".".join(name)) is reference(pattern, name)
-    assert compiled.matches(".".join(name).upper()) is reference(pattern, name)
-
-
-@given(st.text(max_size=250), st.text(max_size=250))
-def test_any_text_compiles_or_is_refused(text: str, name: str) -> None:
-    """No text makes the compiler or the matcher fail in another way."""
-    try:
-        pattern = compile_pattern(text)
-    except PatternError:
-        return
-    assert pattern.matches(text) or "*" in text
-    pattern.matches(name)
-
-
-@given(patterns, names)
-def test_the_literal_ends_of_a_pattern_are_ends_of_every_match(pattern: list[str], name: list[str]) -> None:
-    """The index may look rules up by the first and the last segment: it never misses one."""
-    compiled = compile_pattern(".".join(pattern))
-    if compiled.matches(".".join(name)):
-        assert compiled.first in {None, name[0]}
-        assert compiled.last in {None, name[-1]}
-        assert compiled.literal in {None, ".".join(name)}
 
 
 def test_the_worst_pattern_and_name_take_no_time() -> None:

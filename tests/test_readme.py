@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from router.config.load import load_text
+from tests.process import ended
 from tests.sinks import Sink
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -103,7 +104,7 @@ class Terminal:
         """Ctrl-C, to all that runs in it."""
         if self._process is not None:
             os.killpg(self._process.pid, 9)
-            await self._process.wait()
+            await ended(self._process)
             self._process = None
 
 

@@ -12,7 +12,8 @@ from router.errors import TemporaryFailure, Throttled
 from router.events import Delivery, DeliveryState
 from router.store.base import DeliveryFilter
 from tests.fakes import START
-from tests.lane_parts import Place, Rig, Settings, until
+from tests.lane_parts import Place, Rig, Settings
+from tests.waiting import until
 
 PENDING, RETRYING, DELIVERED = DeliveryState.PENDING, DeliveryState.RETRYING, DeliveryState.DELIVERED
 

@@ -8,7 +8,8 @@ import pytest
 
 from router.errors import RenderFailure
 from router.events import Markup, Message
-from router.messages.render import MessageSpec, Renderer, Style
+from router.messages.render import Renderer
+from router.messages.spec import MessageSpec, Style
 from router.payload import JSON
 from tests.message_bodies import namespace_of
 
@@ -180,6 +181,17 @@ class TestStructures:
         """Anything else Slack would refuse; it fails with a sentence."""
         with pytest.raises(RenderFailure, match="blocks must be a list of mappings"):
             Renderer().render(MessageSpec(blocks=blocks), SLACK, MOVED)
+
+
+PATHS = ["page.id", "page.title", "page.space", "page.nope", "page.nope.more", "page.title.more", "link", "payload"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_path_is_worth_what_the_same_expression_is(path: str) -> None:
+    """A text that is only a path takes a shorter way to the same value, present or not."""
+    spec = MessageSpec(body={"path": f"{{{{ {path} }}}}", "expression": f"{{{{ {path} or {path} }}}}"}, has_body=True)
+    body = Renderer().render(spec, HTTP, MOVED).body
+    assert body["path"] == body["expression"]
 
 
 def test_a_template_is_compiled_once() -> None:

@@ -25,6 +25,7 @@ from tests.running import RunningRouter
 from tests.sinks import Sink, answer
 from tests.store.disks import FailingDisk
 from tests.store.values import Values
+from tests.waiting import until
 
 KEEP = timedelta(days=10)
 PER_DAY = 30
@@ -52,12 +53,7 @@ async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
 
 async def done(retention: Retention, clock: Clock) -> None:
     """Let a run come to its end."""
-    for _ in range(20_000):
-        if not retention.is_running:
-            return
-        await asyncio.sleep(0.0005)
-        clock.advance(seconds=0.05)
-    raise AssertionError("the run comes to no end")
+    await until(lambda: not retention.is_running, meanwhile=lambda: clock.advance(seconds=0.05))
 
 
 async def pass_hours(retention: Retention, clock: Clock, hours: int) -> None:
@@ -141,11 +137,15 @@ async def test_events_are_taken_meanwhile(store: SqliteStore, clock: Clock) -> N
     retention = Retention(timedelta(days=1), store=store, in_use=lambda: "", clock=clock)
     retention.start()
     await store.accept(fresh, [])
-    for _ in range(2000):
-        if len(left := await store.events(EventFilter(limit=2000))) < 1001:
-            break
-        await asyncio.sleep(0.001)
-    assert 900 <= len(left) <= 901
+
+    async def left() -> int:
+        return len(await store.events(EventFilter(limit=2000)))
+
+    async def has_begun() -> bool:
+        return await left() < 1001
+
+    await until(has_begun)
+    assert 900 <= await left() <= 901
     await retention.stop()
     await retention.stop()
     assert not retention.is_running
@@ -191,11 +191,7 @@ async def test_failing_disk(tmp_path: Path, clock: Clock) -> None:
     await done(retention, clock)
     assert len(await store.events(EventFilter())) == 1
     disk.heal()
-    for _ in range(2000):
-        if store.available:
-            break
-        await asyncio.sleep(0.001)
-        clock.advance(seconds=1)
+    await until(lambda: store.available, meanwhile=lambda: clock.advance(seconds=1))
     await pass_hours(retention, clock, 1)
     assert await store.events(EventFilter()) == []
     await retention.stop()

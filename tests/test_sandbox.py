@@ -12,7 +12,8 @@ import pytest
 from router.errors import RenderFailure
 from router.events import Markup
 from router.messages.limits import LONGEST_TEXT
-from router.messages.render import MessageSpec, Renderer, Style
+from router.messages.render import Renderer
+from router.messages.spec import MessageSpec, Style
 from router.payload import JSON
 from tests.message_bodies import namespace_of
 
@@ -139,7 +140,7 @@ def test_an_exhausting_template_ends_soon(name: str, renderer: Renderer, huge: d
     """Whatever a template tries, it is refused with a sentence, at load or while it runs, long before it hurts."""
     spec = MessageSpec(message=EXHAUSTING[name])
     started = time.process_time()
-    renderer.problems(spec, SLACK)
+    renderer.inspection.problems(spec, SLACK)
     with pytest.raises(RenderFailure) as failure:
         renderer.render(spec, SLACK, huge)
     # Not a measurement: without its bounds, each of these runs for minutes or for ever.
@@ -214,7 +215,7 @@ def test_nothing_can_be_called_but_macros(template: str, renderer: Renderer) -> 
 def test_what_the_language_leaves_out_is_found_at_load(template: str, word: str, renderer: Renderer) -> None:
     """Unbounded parts of Jinja are refused by name when the rule file is read, and if not read, when rendered."""
     spec = MessageSpec(message=template)
-    assert any(word in problem.sentence for problem in renderer.problems(spec, TEXT))
+    assert any(word in problem.sentence for problem in renderer.inspection.problems(spec, TEXT))
     with pytest.raises(RenderFailure):
         renderer.render(spec, TEXT, namespace_of("page.updated"))
 
@@ -263,7 +264,8 @@ def test_the_first_message_reads_nothing_from_disk() -> None:
     script = """
 import resource
 from router.events import Markup
-from router.messages.render import MessageSpec, Renderer, Style
+from router.messages.render import Renderer
+from router.messages.spec import MessageSpec, Style
 renderer, style = Renderer(), Style(Markup.SLACK, "slack", False)
 resource.setrlimit(resource.RLIMIT_NOFILE, (0, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 spec = MessageSpec(message="{{ 'a' }}{{ page.title | excerpt }}")

@@ -6,7 +6,8 @@ import pytest
 
 from router.errors import RenderFailure
 from router.events import Markup
-from router.messages.render import MessageSpec, Renderer, Style
+from router.messages.render import Renderer
+from router.messages.spec import MessageSpec, Style
 from router.payload import JSON
 from tests.message_bodies import namespace_of
 

@@ -8,7 +8,9 @@ import pytest
 
 from router.errors import RenderFailure
 from router.events import Markup
-from router.messages.render import MessageSpec, Renderer, Style, TemplateProblem
+from router.messages.inspection import TemplateProblem
+from router.messages.render import Renderer
+from router.messages.spec import MessageSpec, Style
 from router.payload import JSON
 from tests.message_bodies import namespace_of
 
@@ -24,7 +26,7 @@ def rendered(template: str, namespace: dict[str, JSON] = MOVED, style: Style = L
 
 class TestProblems:
     def problems(self, own: dict[str, str] | None = None, style: Style = SLACK, **spec: Any) -> list[TemplateProblem]:
-        return Renderer(own or {}).problems(MessageSpec(**spec), style)
+        return Renderer(own or {}).inspection.problems(MessageSpec(**spec), style)
 
     def test_a_good_rule_has_none(self) -> None:
         """Every known word, filter and test passes, also inside own names."""
@@ -96,7 +98,7 @@ class TestProblems:
         assert self.problems(own)[0].template == "slack/page.j2"
         assert self.problems(own, style=LOG) == []
         assert self.problems(own, style=HTTP) == []
-        assert {problem.template for problem in Renderer(own).own_problems()} == {"part.j2", "slack/page.j2"}
+        assert {problem.template for problem in Renderer(own).inspection.own_problems()} == {"part.j2", "slack/page.j2"}
 
     def test_blocks_that_are_no_list_are_a_problem(self) -> None:
         """Said when the file is loaded, not by Slack."""
@@ -104,7 +106,7 @@ class TestProblems:
 
     def test_settings_of_destinations_are_checked_too(self) -> None:
         """The path of a URL is a template like others."""
-        (problem,) = Renderer().text_problems("/x/{{ pge.id }}", ("url",))
+        (problem,) = Renderer().inspection.text_problems("/x/{{ pge.id }}", ("url",))
         assert problem.path == ("url",)
 
 

@@ -8,8 +8,10 @@ import pytest
 
 from router.events import Markup
 from router.messages.library import built_in_templates
-from router.messages.render import MessageSpec, Renderer, Style
+from router.messages.render import Renderer
+from router.messages.spec import MessageSpec, Style
 from router.payload import JSON
+from router.samples import SAMPLES
 from tests.message_bodies import EVERY_SHAPE, namespace_of
 
 STYLES = {"slack": Style(Markup.SLACK, "slack", False), "text": Style(Markup.TEXT, "text", False)}
@@ -50,7 +52,7 @@ def test_every_template_is_without_problems(folder: str) -> None:
     """What we ship passes our own linter."""
     for name in built_in_templates():
         if name.startswith(folder):
-            assert RENDERER.file_problems(name) == []
+            assert RENDERER.inspection.file_problems(name) == []
 
 
 @pytest.mark.parametrize(
@@ -116,6 +118,21 @@ def test_hostile_titles_stay_in_their_place(folder: str) -> None:
         assert text.count("\n") <= 1
         assert len(text) < 700
         assert folder == "text" or "<" not in text
+
+
+@pytest.mark.parametrize("folder", STYLES)
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_novel_as_a_name_makes_no_novel(folder: str, name: str) -> None:
+    """However long the names and titles of a body, its message stays short enough to be sent and read."""
+    long = "y" * 100_000
+    person = {"id": 9, "firstname": long, "lastname": long}
+    space = {"id": 42, "title": long, "code": "eng", "purpose": long}
+    page = {"id": 5, "title": long, "slug": long, "space": space, "changeMessage": long}
+    shared = {"id": 1, "page": page, "space": space, "createdBy": person, "updatedBy": person, "deletedBy": person}
+    models = {"page": page | shared | {"id": 5}, "space": space | shared, "user": person | {"id": 8} | shared}
+    resource = name.partition(".")[0]
+    model = models.get(resource, shared | {"requester": {"name": long}, "role": long, "level": long, "details": long})
+    assert len(message(folder, name, {resource: model})) < 1_500
 
 
 @pytest.mark.parametrize(

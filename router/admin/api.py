@@ -12,6 +12,8 @@ from tornado.web import Application
 from router.admin.auth import Guard
 from router.admin.handler import AdminHandler
 from router.admin.health import HealthyHandler, ReadyHandler, ReloadHandler
+from router.admin.metrics import MetricsHandler
+from router.admin.openapi import OpenApiHandler
 from router.admin.parts import Parts
 from router.admin.purge import PurgeHandler
 from router.admin.query import Query, path_id, write_cursor
@@ -134,7 +136,7 @@ class UnknownHandler(AdminHandler):
 
     def check_path(self) -> None:
         near = did_you_mean(self.request.path, PATHS) if len(self.request.path) <= 200 else ""
-        raise not_found(f"nothing answers at this path{near}; docs/api.md lists the calls")
+        raise not_found(f"nothing answers at this path{near}; docs/api.md and /api/v1/openapi.json list the calls")
 
 
 async def _list(
@@ -177,10 +179,12 @@ def _delivery_id(listed: ListedDelivery) -> int:
     return listed.delivery.id
 
 
-_ROUTES: Sequence[tuple[str, type[AdminHandler]]] = (
+ROUTES: Sequence[tuple[str, type[AdminHandler]]] = (
     ("/-/healthy", HealthyHandler),
     ("/-/ready", ReadyHandler),
     ("/-/reload", ReloadHandler),
+    ("/metrics", MetricsHandler),
+    ("/api/v1/openapi.json", OpenApiHandler),
     ("/api/v1/events", EventsHandler),
     ("/api/v1/events/([0-9]{1,30})", EventHandler),
     ("/api/v1/events/([0-9]{1,30})/replay", EventReplayHandler),
@@ -195,7 +199,7 @@ _ROUTES: Sequence[tuple[str, type[AdminHandler]]] = (
     ("/api/v1/stats", StatsHandler),
 )
 
-PATHS = [path for path, _ in _ROUTES if "(" not in path]
+PATHS = [path for path, _ in ROUTES if "(" not in path]
 
 
 def make_admin(parts: Parts, *, address: Address, hosts: Sequence[str], token: Secret | None) -> Application:
@@ -212,7 +216,7 @@ def make_admin(parts: Parts, *, address: Address, hosts: Sequence[str], token: S
     """
     shared: dict[str, Any] = {"parts": parts, "guard": Guard(address, hosts, token), "address": address}
     return Application(
-        [(path, handler, shared) for path, handler in _ROUTES],
+        [(path, handler, shared) for path, handler in ROUTES],
         default_handler_class=UnknownHandler,
         default_handler_args=shared,
         log_function=_log_nothing,

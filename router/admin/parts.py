@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from router.clock import Clock
 from router.config.reload import Reloader, RuleSets
 from router.delivery.lanes import Lanes
 from router.delivery.replayer import Replayer
+from router.intake import Counts
 from router.secret import Redactor
 from router.store.base import Store
 
@@ -19,6 +21,10 @@ class Parts:
     Attributes:
         stage: Where the process stands: `starting`, `serving` or `stopping`.
         trouble: Why no event can be stored now, as a code and a sentence; None while events are taken.
+        counts: What became of requests.
+        arrivals: When the latest event of each source came, since the start.
+        queue_limit: Deliveries that are not final, beyond which no event is taken.
+        free_bytes: Tells the free bytes on the disk of the store, or raises OSError.
     """
 
     store: Store
@@ -30,3 +36,7 @@ class Parts:
     redactor: Redactor
     stage: Callable[[], str]
     trouble: Callable[[], tuple[str, str] | None]
+    counts: Counts
+    arrivals: Mapping[str, datetime]
+    queue_limit: int
+    free_bytes: Callable[[], int]

@@ -18,6 +18,7 @@ from router.payload import JSON, parse_body
 DEFAULT_LIMIT = 50
 MOST = 500
 
+ID_DIGITS = 19
 _HIGHEST_ID = (1 << 63) - 1
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """Nothing is older, and from here on nobody who looks a little further back leaves the calendar."""
@@ -156,7 +157,7 @@ def write_cursor(listed: str, *ids: int) -> str:
 
 def read_id(text: str) -> int | None:
     """Read an id as the API writes it; None where it is none."""
-    if not (text.isascii() and text.isdigit()) or len(text) > 19:
+    if not (text.isascii() and text.isdigit()) or len(text) > ID_DIGITS:
         return None
     number = int(text)
     return number if number <= _HIGHEST_ID else None

@@ -2,7 +2,7 @@
 The running router, as commands ask it: its admin API over HTTP.
 
 The standard library speaks here and not `router/clients.py`, for two reasons: a health check runs every few seconds and
-must not import aiohttp for it (a quarter of a second each time), and answers of our own API may be larger than what
+must not import httpx for it (a quarter of a second each time), and answers of our own API may be larger than what
 anybody takes from a destination.
 """
 

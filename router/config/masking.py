@@ -179,7 +179,7 @@ class SourceLines:
 
 def _guessed(lines: Sequence[str], number: int) -> list[tuple[int, int]]:
     """What to hide in a line of a text that cannot be read: in sources and destinations, all that is no known word."""
-    if in_own_section(lines, number):
+    if Sections(lines).is_own(number):
         return []
     line = lines[number - 1]
     if _SECTION_WITHOUT_COLON.fullmatch(line):
@@ -197,7 +197,17 @@ def _guessed(lines: Sequence[str], number: int) -> list[tuple[int, int]]:
     return [*hidden, (end, len(line))] if end < len(line) else hidden
 
 
-def in_own_section(lines: Sequence[str], number: int) -> bool:
-    """Tell whether a line of a text that cannot be read belongs to the rules or defaults, where no secrets stand."""
-    above = (found[1] for each in lines[number - 1 :: -1] if (found := re.match(r"([A-Za-z_-]+):(?:\s|$)", each)))
-    return next(above, "") in _OWN_SECTIONS
+_TOP_LEVEL_KEY = re.compile(r"([A-Za-z_-]+):(?:\s|$)")
+
+
+class Sections:
+    """Which lines of a text, readable or not, belong to the rules or defaults, where no secrets stand."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        found = [(number, key[1]) for number, line in enumerate(lines, 1) if (key := _TOP_LEVEL_KEY.match(line))]
+        self._starts = [number for number, _ in found]
+        self._keys = [key for _, key in found]
+
+    def is_own(self, number: int) -> bool:
+        place = bisect_right(self._starts, number) - 1
+        return place >= 0 and self._keys[place] in _OWN_SECTIONS

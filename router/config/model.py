@@ -10,7 +10,8 @@ from pathlib import Path
 from router.config.problems import Problem
 from router.destinations.base import Destination
 from router.fields import Model
-from router.messages.render import MessageSpec, Renderer
+from router.messages.render import Renderer
+from router.messages.spec import MessageSpec
 from router.rules.ruleset import RuleSet
 from router.secret import Secret
 from router.sources import SourceKind

@@ -27,6 +27,8 @@ LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # The line breaks of YAML 1.1, which PyYAML keeps to.
 LINE_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 _WORDS: dict[str, JSON] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
 _WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
@@ -239,6 +241,8 @@ class _Builder:
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         place = _at(event)
         self._refuse_tag(event.tag, place)
+        if event.style == '"' and _SURROGATE.search(event.value):  # the parser that is in Python lets them pass
+            raise SyntaxTrouble(place, NO_CHARACTER)
         style = event.style or ""
         if self._awaits_key():
             self._begin_entry(event.value, style, place)
@@ -339,6 +343,9 @@ BRACES = 'a text that begins with {{ is read as a map; put it in quotes, such as
 REFERENCE_IN_BRACES = 'a ${…} inside braces or brackets must be in quotes, such as {url: "${SLACK_URL}"}'
 
 
+NO_CHARACTER = (
+    "an escape in these double quotes stands for no character, or for half of one; write the character itself"
+)
 DISCREET_ALIAS = "this is read as a YAML alias because it begins with *; put it in quotes"
 DISCREET_TAG = "this is read as a YAML tag because it begins with !; put it in quotes"
 

@@ -85,14 +85,14 @@ def named(value: object) -> str:
     """Quote what stands in the file: on one line, cut short, and nothing in it can steer a terminal."""
     text = str(value)
     cut = text if len(text) <= 60 else text[:59] + "…"
-    return f"'{_printable(cut)}'"
+    return f"'{printable(cut)}'"
 
 
 def listed(names: Collection[str]) -> str:
     """Write choices in their order; more than twenty are counted."""
     shown = list(names)[:20]
     more = len(names) - len(shown)
-    return ", ".join(map(_printable, shown)) + (f" and {more} more" if more else "")
+    return ", ".join(map(printable, shown)) + (f" and {more} more" if more else "")
 
 
 def format_text(problems: Sequence[Problem]) -> str:
@@ -143,7 +143,7 @@ def _property(text: str) -> str:
 def _excerpt(problem: Problem) -> str:
     if not problem.source_line:
         return ""
-    line, marker = _printable(problem.source_line), max(1, problem.marker or problem.column)
+    line, marker = printable(problem.source_line), max(1, problem.marker or problem.column)
     if len(line) > _WIDEST_LINE:
         start = max(0, min(marker - 1 - _LEAD, len(line) - _WIDEST_LINE))
         end = start + _WIDEST_LINE
@@ -155,6 +155,6 @@ def _excerpt(problem: Problem) -> str:
     return f"  {number} | {line}\n  {' ' * len(number)} | {' ' * (marker - 1)}{'^' * width}\n"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Replace what could move the cursor, one character each, so that carets stay in their columns."""
     return "".join(character if character.isprintable() else " " if character == "\t" else "�" for character in text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from router.config.masking import SourceLines
 from router.config.nodes import Entry, Node, Place
-from router.config.problems import Problem, Severity, ordered
+from router.config.problems import Problem, Severity, ordered, printable
 from router.secret import MASK
 
 
@@ -90,7 +90,7 @@ class Reading:
             file=found.file or self.file,
             line=place.line,
             column=place.column,
-            message=found.message,
+            message=printable(found.message),
             code=found.code,
             severity=found.severity,
             source_line=shown,

@@ -11,12 +11,13 @@ from pydantic import BaseModel
 
 from router.config.keys import fields_of, models_in, takes_secret
 from router.config.nodes import Entry, Mapping, Node, Place, Scalar, Sequence
-from router.config.places import locate
+from router.config.places import locate_offset
 from router.config.problems import named
 from router.config.reading import Reading
 from router.secret import MASK
 
 MAX_SECRET_BYTES = 64 * 1024
+_LONGEST_REASON = 300
 
 # Valid as a name, as a key in base64, and as a host that no resolver knows (RFC 2606).
 _UNRESOLVED = "unresolvable"
@@ -30,6 +31,7 @@ _UNRESOLVED_BY_KEY = {
 
 _REFERENCE = re.compile(r"(\$?)\$\{([^}]*)(\}?)")
 _CONTENT = re.compile(r"([A-Z_][A-Z0-9_]*)(?:(:-|:\?)(.*))?", re.ASCII | re.DOTALL)
+_NO_TEXT = re.compile("[\ud800-\udfff]")  # how Python carries bytes of the environment that are no text
 _LEADING_NAME = re.compile(r"\w*", re.ASCII)
 _FORMS = "expected ${NAME}, ${NAME:-default} or ${NAME:?message}"
 WELL_FORMED = re.compile(r"(?<!\$)\$\{[A-Z_][A-Z0-9_]*(?::[-?][^}]*)?\}", re.ASCII)
@@ -95,9 +97,7 @@ def _expanded(node: Scalar, reading: Reading, outside: Outside, key: str) -> Sca
 
 
 def _report(sentence: str, found: re.Match[str], node: Scalar, reading: Reading) -> None:
-    line = node.text.count("\n", 0, found.start()) + 1
-    column = found.start() - (node.text.rfind("\n", 0, found.start()) + 1) + 1
-    place = locate(node, reading.text, line, column)
+    place = locate_offset(node, reading.text, found.start())
     width = len(found[0]) if place != node.place or found.start() == 0 else place.width
     reading.error(Place(place.line, place.column, width), sentence)
 
@@ -116,10 +116,13 @@ def _resolve(content: str, closed: bool, environ: ReadMapping[str, str] | None) 
     if "${" in rest:
         raise _Unset("a reference stands inside another one; " + _FORMS)
     value = None if environ is None else environ.get(name)
+    if value is not None and _NO_TEXT.search(value):
+        raise _Unset(f"the environment variable {name} holds bytes that are no UTF-8 text; set it to a text")
     if operator == ":-":
         return value or rest
     if operator == ":?" and not value:
-        raise _Unset(f"the environment variable {name} is not set: {rest or 'it is required'}")
+        why = " ".join(rest.split())[:_LONGEST_REASON] or "it is required"
+        raise _Unset(f"the environment variable {name} is not set: {why}")
     if value is None:
         raise _Unset(
             f"the environment variable {name} is not set; set it for the router, or give a default: ${{{name}:-…}}"

@@ -20,7 +20,7 @@ from router.config.references import WELL_FORMED, literal
 from router.config.targets import read_target
 from router.config.validate import Section, fit
 from router.fields import Model, Schedule, TextOrTexts
-from router.messages.render import MessageSpec
+from router.messages.spec import MessageSpec
 from router.payload import JSON
 from router.rules.conditions import Condition, ConditionErrors, compile_conditions
 from router.rules.patterns import Pattern, PatternError, compile_pattern

@@ -92,9 +92,7 @@ def _source(entry: Entry, reading: Reading, outside: Outside) -> Source | None:
         _check_tokens(keys, resolved, entry, reading)
     kind = KINDS.get(keys.kind)
     if kind is None:
-        guess = did_you_mean(keys.kind, KINDS) or did_you_mean(f"teamwork-{keys.kind}", KINDS)
-        hint = f"expected one of: {listed(KINDS)}{guess}"
-        reading.error(resolved.entries["kind"].value, f"unknown source kind {named(keys.kind)}; {hint}")
+        _report_kind(keys.kind, resolved.entries["kind"].value, reading)
         return None
     _check_site(keys.site, resolved, reading)
     return Source(
@@ -105,6 +103,15 @@ def _source(entry: Entry, reading: Reading, outside: Outside) -> Source | None:
         site=keys.site or None,
         expect_every=keys.expect_every,
     )
+
+
+def _report_kind(kind: str, node: Node, reading: Reading) -> None:
+    expected = f"expected one of: {listed(KINDS)}"
+    if isinstance(node, Scalar) and node.outside:
+        reading.error(node, f"this reference stands for no source kind; {expected}")
+        return
+    guess = did_you_mean(kind, KINDS) or did_you_mean(f"teamwork-{kind}", KINDS)
+    reading.error(node, f"unknown source kind {named(kind)}; {expected}{guess}")
 
 
 def _check_tokens(keys: SourceKeys, node: Mapping, entry: Entry, reading: Reading) -> None:

@@ -15,6 +15,7 @@ from router.config.nodes import (
     DISCREET_TAG,
     LINE_BREAK,
     LOADER,
+    NO_CHARACTER,
     REFERENCE_IN_BRACES,
     Node,
     Place,
@@ -31,6 +32,7 @@ _OTHER_SPACE = re.compile("[\u00a0\u2000-\u200b\u202f\u3000\ufeff]")
 _OTHER_INDENT = re.compile(rf"(?<=[\n\r]){_OTHER_SPACE.pattern}")
 _KEY_BEFORE = re.compile(r"[ ]*(?:-[ ]+)*[\w.-]+[ ]*")
 _TAG = re.compile(r"![^\s,\]}]*")
+_BEYOND_UNICODE = re.compile(r"\\U(?!0010|000)[0-9a-fA-F]{8}")
 
 
 def read_yaml(text: str, loader: Any = LOADER) -> tuple[Node | None, list[SyntaxTrouble]]:
@@ -42,6 +44,9 @@ def read_yaml(text: str, loader: Any = LOADER) -> tuple[Node | None, list[Syntax
         return None, [trouble]
     except yaml.MarkedYAMLError as error:
         return None, [_in_our_words(error, text)]
+    except ValueError:  # of the parser that is in Python, for an escape beyond the last character there is
+        found = _BEYOND_UNICODE.search(text)
+        return None, [SyntaxTrouble(Place(*position(text, found.start() if found else 0)), NO_CHARACTER)]
 
 
 def _refuse_control_characters(text: str) -> None:
@@ -165,6 +170,9 @@ def _line_above(text: str, line_start: int, place: Place, before: str) -> Syntax
     return None
 
 
+_NO_ESCAPE = "a \\ in double quotes begins an escape, and this is none; use single quotes, or write \\\\"
+
+
 def _sentence(context: str, problem: str, text: str, index: int, error: yaml.MarkedYAMLError) -> str:
     character = text[index : index + 1]
     opened = f" at line {error.context_mark.line + 1}" if error.context_mark is not None else ""
@@ -174,8 +182,8 @@ def _sentence(context: str, problem: str, text: str, index: int, error: yaml.Mar
         return "a '-' is not expected here; begin each entry of a list on a line of its own, below its key"
     if "cannot start any token" in problem:
         return f"a value cannot begin with {named(character)}; put it in quotes"
-    if "unknown escape" in problem or "escape" in problem:
-        return "a \\ in double quotes begins an escape, and this is none; use single quotes, or write \\\\"
+    if "escape" in problem:
+        return NO_CHARACTER if "invalid Unicode character" in problem else _NO_ESCAPE
     before = text[text.rfind("\n", 0, index) + 1 : index]
     if character == ":" and ("node content" in problem or not before.strip(" -,{")):
         return "there is no key before this ':'; expected a name"

@@ -18,9 +18,15 @@ from router.config.trouble_section import fallback_of
 from router.destinations.address import WebAddress
 from router.destinations.base import Destination
 from router.events import Markup
-from router.messages.render import MessageSpec, Renderer, Style, TemplateProblem
+from router.messages.inspection import TemplateProblem
+from router.messages.render import Renderer
+from router.messages.spec import MessageSpec, Style
 
 _ANY_STYLE = Style(Markup.TEXT, "text", forwards_as_is=True)
+_FILLED_IN = (
+    "with what its references stand for, this is no template that can be used; a ${…} may stand among the words of a"
+    " template, not inside {{ … }} or {% … %}"
+)
 
 
 class TemplateChecks:
@@ -39,7 +45,7 @@ class TemplateChecks:
 
     def own_files(self) -> None:
         """Check all own template files, used or not."""
-        for problem in self._renderer.own_problems():
+        for problem in self._renderer.inspection.own_problems():
             self._note(problem, MapNode(Place(1, 1)))
 
     def rule(self, rule: ReadRule, types: Types) -> None:
@@ -48,7 +54,7 @@ class TemplateChecks:
         # What falls back is written anew for the other type.
         names = (*names, *(other for name in names if (other := fallback_of(name, types)) is not None))
         for style in dict.fromkeys(_styles(names, types)) or (_ANY_STYLE,):
-            self._note_all(self._renderer.problems(rule.spec, style), rule.node)
+            self._note_all(self._renderer.inspection.problems(rule.spec, style), rule.node)
         self._somebody_takes(rule, [kind for name in names if (kind := types.by_name.get(name)) is not None])
 
     def destination(self, destination: Destination, node: MapNode) -> None:
@@ -57,10 +63,10 @@ class TemplateChecks:
         spec = MessageSpec(
             message=own.get("message"), template=own.get("template"), body=own.get("body"), has_body="body" in own
         )
-        self._note_all(self._renderer.problems(spec, _style(destination)), node)
+        self._note_all(self._renderer.inspection.problems(spec, _style(destination)), node)
         url = getattr(destination, "url", None)
         if isinstance(url, WebAddress) and url.has_template:
-            self._note_all(self._renderer.text_problems(url.text, ("url",)), node)
+            self._note_all(self._renderer.inspection.text_problems(url.text, ("url",)), node)
 
     def _somebody_takes(self, rule: ReadRule, types: Sequence[type[Destination]]) -> None:
         """Note `body` and `blocks` where the rule reaches no destination that takes them: they would be ignored."""
@@ -82,6 +88,15 @@ class TemplateChecks:
         for problem in problems:
             self._note(problem, node)
 
+    def _sentence(self, problem: TemplateProblem, scalar: Scalar) -> str:
+        """What to say of a text; where it came from outside, nothing that only shows with the values filled in."""
+        if not scalar.outside:
+            return problem.sentence
+        if problem.path == ("template",):
+            return "no template has the name that this reference stands for"
+        as_written = self._renderer.inspection.text_problems(scalar.text, problem.path)
+        return problem.sentence if problem.sentence in {each.sentence for each in as_written} else _FILLED_IN
+
     def _note(self, problem: TemplateProblem, node: MapNode) -> None:
         if problem.template is not None:
             lines = LINE_BREAK.split(self._files.get(problem.template, ""))
@@ -92,7 +107,7 @@ class TemplateChecks:
         found = _follow(node, problem.path)
         if isinstance(found, Scalar):
             place = locate(found, self._reading.text, problem.line, problem.column)
-            self._reading.error(place, problem.sentence)
+            self._reading.error(place, self._sentence(problem, found))
         else:
             self._reading.error(found, f"{named(problem.path[0])[1:-1]}: {problem.sentence}")
 

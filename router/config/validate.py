@@ -258,9 +258,9 @@ def _unknown(found: _Found, model: type[BaseModel], section: Section) -> str:
     keys = [*section.further, *fields] if top else list(fields)
     if not section.public and found.at_key is not None and is_word_alone(found.at_key):
         return f"this key has no value; expected one of: {listed(keys)}, with ': ' and a value behind it"
-    if not section.public and " " in found.key:  # `{password abc}`: a colon is missing, and what follows is a secret
-        word = found.key.split()[0]
-        return f"unknown key {named(word + ' …')}; expected one of: {listed(keys)}, with a ':' behind it"
+    words = found.key.split()
+    if not section.public and len(words) > 1:  # `{password abc}`: a colon is missing, and what follows is a secret
+        return f"unknown key {named(words[0] + ' …')}; expected one of: {listed(keys)}, with a ':' behind it"
     bare = found.key.removesuffix("_file")
     if bare != found.key and bare in fields:
         return f"unknown key {named(found.key)}; only secrets can stand in files of their own, and {bare} is none"

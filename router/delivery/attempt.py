@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeAlias
 
 from router.clock import Clock, rfc3339
@@ -15,8 +17,9 @@ from router.delivery.retry import Decision, after_failure, after_success
 from router.destinations.base import Clients, Destination, Outgoing, Receipt
 from router.errors import PermanentFailure, RenderFailure, StoreUnavailable, TemporaryFailure, Throttled
 from router.events import Attempt, Delivery, DeliveryState, Event, Message, Outcome
+from router.histogram import Histogram
 from router.messages.context import build_namespace
-from router.messages.render import MessageSpec, Style
+from router.messages.spec import MessageSpec, Style
 from router.payload import JSON
 from router.secret import Redactor
 from router.sources import KINDS
@@ -27,6 +30,8 @@ log = logging.getLogger("router.delivery")
 DETAIL_LIMIT = 4096
 EMPTY_MESSAGE = "empty message"
 DRY_RUN = "dry run"
+
+_DURATIONS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 ReadEvent: TypeAlias = Callable[[int], Awaitable[Event | None]]
@@ -49,6 +54,9 @@ class Attempts:
     Args:
         ruleset: Gives the rule set of a hash, the running one or one from the store; None where it is not kept.
         clients: What destinations reach the world with.
+
+    Attributes:
+        durations: Seconds of the attempts since the start, by destination.
     """
 
     def __init__(
@@ -65,6 +73,7 @@ class Attempts:
         self._store = store
         self._clock = clock
         self._redactor = redactor
+        self.durations: defaultdict[str, Histogram] = defaultdict(partial(Histogram, _DURATIONS))
 
     async def make(self, delivery: Delivery, read: ReadEvent, destination: Destination) -> Transition:
         """Try a delivery that is `sending`. Whatever goes wrong becomes an outcome; only cancelling gets out."""
@@ -89,11 +98,13 @@ class Attempts:
             decision = after_success(delivery.failures)
             status, detail = receipt.status, receipt.detail
             tried.message = receipt.message or tried.message
+        seconds = self._clock.monotonic() - started
+        self.durations[delivery.destination].observe(seconds)
         attempt = Attempt(
             delivery_id=delivery.id,
             number=delivery.attempts + 1,
             started_at=started_at,
-            duration_ms=round(1000 * (self._clock.monotonic() - started)),
+            duration_ms=round(1000 * seconds),
             outcome=decision.outcome,
             status=status,
             detail=self._redactor.redact(detail)[:DETAIL_LIMIT],

@@ -14,14 +14,14 @@ from typing import Any, Protocol
 from router.clock import Clock, Timer
 from router.delivery.attempt import Attempts
 from router.delivery.pace import Pace
-from router.delivery.queue import STORE_PAUSE, Queue, Waiting
+from router.delivery.queue import STORE_PAUSE, Queue
 from router.delivery.recent import RecentEvents
 from router.delivery.suspects import Suspects
 from router.destinations.base import Destination
 from router.errors import StoreUnavailable
 from router.events import Delivery, DeliveryState
 from router.fields import Rate
-from router.store.base import Store, Transition
+from router.store.base import Store, Transition, Waiting
 
 log = logging.getLogger("router.delivery")
 
@@ -255,12 +255,11 @@ class Lane:
             self._rest(delivery, transition)
         if transition.state is DeliveryState.DEAD:
             transition = around.with_fallback(delivery, destination, transition)
-        recorded = asyncio.ensure_future(around.store.record(transition))
         # The slot is free as soon as the outcome stands in the store's queue: the claim of the next
         # delivery stands behind it there, so at no moment are more deliveries `sending` than slots.
-        # `ensure_future` queues the record at the next step of the loop; the slot opens at the one after.
+        # `record` queues it before it waits for anything; the slot opens at the next step of the loop.
         asyncio.get_running_loop().call_soon(self._vacate, delivery.id)
-        stands = await recorded
+        stands = await around.store.record(transition)
         if transition.state is DeliveryState.RETRYING and transition.due_at is not None:
             around.due_later(delivery.destination, transition.due_at)
         elif transition.state is DeliveryState.DEAD and stands:

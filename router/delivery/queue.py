@@ -11,13 +11,11 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from datetime import datetime
 
 from router.clock import Clock, Timer
 from router.errors import StoreUnavailable
-from router.events import Delivery
-from router.store.base import Store
+from router.store.base import Store, Waiting
 
 log = logging.getLogger("router.delivery")
 
@@ -25,19 +23,6 @@ WINDOW = 1000
 
 STORE_PAUSE = 1.0
 """Seconds between two looks at a store that cannot be read or written."""
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """What is kept of a delivery that waits."""
-
-    delivery_id: int
-    destination: str
-    interruptions: int = 0
-
-    @classmethod
-    def of(cls, delivery: Delivery) -> Waiting:
-        return cls(delivery.id, delivery.destination, delivery.interruptions)
 
 
 class Queue:
@@ -160,9 +145,9 @@ class Queue:
         later = await self._store.next_due(self._destinations, now)
         if self._closed:
             return
-        for delivery in due:
-            if delivery.id not in self._in_flight:
-                self._ready.setdefault(delivery.id, Waiting.of(delivery))
+        for waiting in due:
+            if waiting.delivery_id not in self._in_flight:
+                self._ready.setdefault(waiting.delivery_id, waiting)
         self._behind = self._missed or len(due) >= limit
         if later is not None:
             self.due_later(later)

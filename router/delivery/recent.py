@@ -11,7 +11,7 @@ MEMORY_LIMIT = 32 * 1024 * 1024
 
 # Measured on the sample bodies: a parsed body takes about five times the room of its text.
 _PARSED_FACTOR = 6
-_FIXED_COST = 2048
+_FIXED_COST = 4096
 
 
 class RecentEvents:

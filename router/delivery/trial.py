@@ -10,7 +10,7 @@ from router.delivery.attempt import namespace_of, own_spec, send_in_time, style_
 from router.delivery.own_events import make_own_event
 from router.destinations.base import Clients, Destination, Outgoing, Receipt
 from router.events import OWN_SOURCE, Cause, Delivery, DeliveryState, Event
-from router.messages.render import MessageSpec
+from router.messages.spec import MessageSpec
 from router.payload import dump_json
 from router.samples import sample
 from router.sources import DEFAULT_KIND

@@ -42,7 +42,8 @@ async def exchange(
         PermanentFailure: The request cannot be written at all.
     """
     try:
-        return await clients.http.request(method, url, content=content, headers=_encoded(headers))
+        request = clients.http.build_request(method, url, content=content, headers=_encoded(headers))
+        return await clients.http.send(request)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError):
         failure: Exception = PermanentFailure(
             "the request cannot be written: its URL or a header holds what HTTP does not allow",

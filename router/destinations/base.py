@@ -21,7 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from router.events import Event, Markup, Message
 from router.fields import Duration, Model, PerTime, Schedule, Statuses
 from router.secret import Secret
-from router.smtp import Smtp
+from router.smtp.client import Smtp
 
 TEAMWORK_SCHEDULE = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=10))
 """Source: the vendor's webhook page, "reattempted 3 times" after 1, 5 and 10 minutes, read 2026-11."""
@@ -34,7 +34,7 @@ class Clients:
 
     Attributes:
         http: Follows no redirect, keeps no cookie, reads answers within bounds (see `router/clients.py`).
-        smtp: Hands mails to servers, one connection each (see `router/smtp.py`).
+        smtp: Hands mails to servers, one connection each (see `router/smtp/client.py`).
         now: Tells the time; aware, UTC.
     """
 

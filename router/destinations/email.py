@@ -17,7 +17,8 @@ from router.events import Markup, Message
 from router.fields import Duration
 from router.mail import Letter, Mailbox, compose, thread_of_page
 from router.secret import Secret
-from router.smtp import CONFIGURATION_CODES, Handed, Line, MailFailed, MailServer, Refusal
+from router.smtp.answers import CONFIGURATION_CODES, Handed, MailFailed, Refusal
+from router.smtp.server import Line, MailServer
 
 MOST_RECIPIENTS = 100
 """Every server takes as many in one mail. Source: RFC 5321, section 4.5.3.1.8."""

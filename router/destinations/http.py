@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -158,7 +159,7 @@ class Http(Destination, type="http"):
     def address(self) -> str:
         return self.url.place
 
-    @property
+    @cached_property
     def own_message(self) -> Mapping[str, Any]:
         given = {"message": self.message, "template": self.template, "body": self.body}
         # `body: null` is a body.

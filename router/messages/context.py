@@ -13,6 +13,9 @@ from router.sources import SourceKind, first_model, resource_and_action
 FIXED_WORDS = ("event", "payload", "actor", "page", "space", "link")
 """First words that every event has; the model stands beside them under the name of its resource."""
 
+LONGEST_LINK = 2000
+"""Every browser and mail program opens as much."""
+
 # Source: the vendor's webhook page names the events; how they read is ours. "Access" is a request for access.
 _TITLES = {
     "access.created": "Access requested",
@@ -50,13 +53,27 @@ def build_namespace(event: Event, kind: SourceKind, site: str | None) -> dict[st
     Returns:
         `event`, `payload`, `actor`, `page`, `space`, `link`, and the model under the name of its resource. What is not
         known is None. `page` and `space` are also there where the model only refers to them, then with little more
-        than an `id`. The payload's own objects are shared, not copied: nobody may change them.
+        than an `id`. Built once for each event, for judging it and for all its messages, and the payload's own objects
+        stand in it: nobody may change anything of it.
     """
-    return dict(LazyNamespace(event, kind, site))
+    key = (build_namespace, kind.name, site)
+    namespace: dict[str, JSON] | None = event.derived.get(key)
+    if namespace is None:
+        namespace = event.derived[key] = dict(lazy_namespace(event, kind, site))
+    return namespace
+
+
+def lazy_namespace(event: Event, kind: SourceKind, site: str | None) -> LazyNamespace:
+    """Give the same, of which what nobody asks for is not worked out: for conditions, which ask for few words."""
+    key = (lazy_namespace, kind.name, site)
+    namespace: LazyNamespace | None = event.derived.get(key)
+    if namespace is None:
+        namespace = event.derived[key] = LazyNamespace(event, kind, site)
+    return namespace
 
 
 class LazyNamespace(Mapping[str, JSON]):
-    """The same, word by word: each is found out when it is first asked for, and conditions ask for few."""
+    """The words of a namespace, each found out when it is first asked for."""
 
     __slots__ = ("_action", "_event", "_found", "_kind", "_known", "_model", "_resource", "_site")
 
@@ -246,20 +263,20 @@ def _included(payload: JSON, plural: str, object_id: JSON) -> Mapping[str, JSON]
 
 def _link(site: str | None, resource: str, page: JSON, space: JSON) -> str | None:
     """
-    Make the address of the page or space; None unless every part of it is known.
+    Make the address of the page or space; None unless every part of it is known, and it is short enough to open.
 
     Source: links found in public pages of several organisations, read 2026-11; the vendor documents no form.
     """
     code = _text(space.get("code")) if isinstance(space, dict) else ""
     if not site or not code:
         return None
-    start = f"https://{site}/spaces/{quote(code, safe='')}"
-    if resource == "space":
-        return start
-    slug = _text(page.get("slug")) if isinstance(page, dict) else ""
-    if not slug or not _is_id(page.get("id")):
-        return None
-    return f"{start}/page/{quote(str(page['id']), safe='')}-{quote(slug, safe='')}"
+    address = f"https://{site}/spaces/{quote(code, safe='')}"
+    if resource != "space":
+        slug = _text(page.get("slug")) if isinstance(page, dict) else ""
+        if not slug or not _is_id(page.get("id")):
+            return None
+        address += f"/page/{quote(str(page['id']), safe='')}-{quote(slug, safe='')}"
+    return address if len(address) <= LONGEST_LINK else None
 
 
 def _text(value: JSON) -> str:

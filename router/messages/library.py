@@ -7,6 +7,9 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+from router.events import Markup
+from router.messages.spec import TEXT_FOLDER, Style
+
 FOLDERS = ("email", "slack", "text")
 SUFFIX = ".j2"
 
@@ -46,10 +49,16 @@ class Library:
     def has(self, name: str) -> bool:
         return name in self._texts
 
-    def named(self, folder: str, name: str) -> str | None:
-        """Find what `template: name` means for a destination that takes its templates from this folder."""
-        file = name if name.endswith(SUFFIX) else name + SUFFIX
-        return next((candidate for candidate in (f"{folder}/{file}", file) if self.has(candidate)), None)
+    def named(self, wanted: str, style: Style) -> str | None:
+        """Find what `template: wanted` means for a destination: a file in one of its folders, or beside them."""
+        file = wanted if wanted.endswith(SUFFIX) else wanted + SUFFIX
+        candidates = (name for folder in style.folders for name in (f"{folder}/{file}", file))
+        return next((name for name in candidates if self.has(name)), None)
+
+    def text_twin(self, name: str, style: Style) -> str | None:
+        """Find the template of the text part beside one of the HTML part: the same name in the folder of texts."""
+        twin = name.replace(f"{style.folder}/", f"{TEXT_FOLDER}/", 1)
+        return twin if style.markup is Markup.HTML and twin != name and self.has(twin) else None
 
     def for_event(self, folder: str, event_name: str) -> str:
         """
@@ -69,11 +78,11 @@ class Library:
             raise KeyError(name)
         return name
 
-    def short_names(self, folder: str) -> list[str]:
-        """List what `template:` may say for this folder."""
+    def short_names(self, style: Style) -> list[str]:
+        """List what `template:` may say for a destination."""
         found = set()
         for name in self._texts:
             start, _, file = name.rpartition("/")
-            if start in (folder, ""):
+            if start in (*style.folders, ""):
                 found.add(file.removesuffix(SUFFIX))
         return sorted(found)

@@ -65,6 +65,15 @@ def single_expression(tree: nodes.Template) -> nodes.Expr | None:
     return None if isinstance(only, nodes.TemplateData) else only
 
 
+def plain_path(expression: nodes.Expr) -> tuple[str, ...]:
+    """Give the words of an expression that is only a path, such as `page.title`; empty for any other."""
+    words: list[str] = []
+    while isinstance(expression, nodes.Getattr):
+        words.insert(0, expression.attr)
+        expression = expression.node
+    return (expression.name, *words) if isinstance(expression, nodes.Name) else ()
+
+
 def quote_all(value: Any, quote: Callable[[str], str]) -> JSON:
     """Quote every text in a JSON value. Its depth has been checked."""
     if isinstance(value, str):

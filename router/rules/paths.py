@@ -106,6 +106,15 @@ def leaves(values: Sequence[JSON]) -> Iterator[JSON]:
             stack.pop()
 
 
+def elements(found: Sequence[JSON]) -> Iterator[JSON]:
+    """Walk what a path led to: of each list its elements, as far as a condition looks at them."""
+    for value in found:
+        if isinstance(value, list):
+            yield from leaves(value)
+        else:
+            yield value
+
+
 def text_of(value: JSON) -> str | None:
     """
     Write a value as the text it is compared by; None for null, a list and an object, which equal no text.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from router.rules.paths import Find, Namespace, compile_path, leaves, text_of
+from router.rules.paths import Find, Namespace, compile_path, elements, text_of
 from router.rules.patterns import Pattern
 from router.rules.rule import FixedTarget, Route, Rule
 
@@ -151,7 +151,7 @@ def judgement(matched: Sequence[Rule], namespace: Namespace) -> Judgement:
 
 
 def _texts(find: Find, namespace: Namespace, longest: int) -> Iterator[str]:
-    for value in leaves(find(namespace)):
+    for value in elements(find(namespace)):
         text = text_of(value)
         if text is not None and len(text) <= longest:  # folding makes no text shorter
             yield text.casefold()

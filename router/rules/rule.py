@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from router.rules.conditions import Condition
-from router.rules.paths import Find, Namespace, compile_path, leaves, text_of
+from router.rules.paths import Find, Namespace, compile_path, elements, text_of
 from router.rules.patterns import Pattern
 from router.rules.wording import shown_all
 
@@ -67,7 +67,7 @@ class TableTarget:
     def look_up(self, namespace: Namespace) -> tuple[str, ...] | None:
         """Give the destinations, each once; None where there is no entry and no `otherwise`."""
         found: list[tuple[str, ...]] = []
-        for value in leaves(self.find(namespace)):
+        for value in elements(self.find(namespace)):
             text = text_of(value)
             if text is not None and len(text) <= self._longest:  # folding makes no text shorter
                 names = self._entries.get(text.casefold())

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from router.events import Attempt, Cause, Delivery, DeliveryState, Event, Message, Rejection
+from router.store.figures import Figures
 from router.store.kin import Kin
 
 
@@ -51,6 +52,19 @@ class Accepted:
     repeat: bool = False
     repeated_body: bool = False
     demoted: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a lane keeps of a delivery that waits."""
+
+    delivery_id: int
+    destination: str
+    interruptions: int = 0
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> Waiting:
+        return cls(delivery.id, delivery.destination, delivery.interruptions)
 
 
 @dataclass(frozen=True)
@@ -256,10 +270,15 @@ class ListedDelivery:
 
 @dataclass(frozen=True)
 class DestinationStats:
-    """Of one destination: deliveries that are pending, retrying, sending or held, and its lane."""
+    """Of one destination: how many deliveries stand in each state that is not final, zeros left out; and its lane."""
 
-    pending: int
+    by_state: Mapping[DeliveryState, int]
     lane: LaneState | None
+
+    @property
+    def pending(self) -> int:
+        """All that waits for it or is under way."""
+        return sum(self.by_state.values())
 
 
 @dataclass(frozen=True)
@@ -277,6 +296,18 @@ class Stats:
     repeated_bodies: int
     deliveries: Mapping[DeliveryState, int]
     destinations: Mapping[str, DestinationStats]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """
+    Attributes:
+        waiting_since: When the oldest delivery of a destination that is pending, retrying or sending was made.
+        last_event_at: When the latest stored event of a source came.
+    """
+
+    waiting_since: Mapping[str, datetime]
+    last_event_at: Mapping[str, datetime]
 
 
 class Store(Protocol):
@@ -303,6 +334,11 @@ class Store(Protocol):
     @property
     def waiting(self) -> int:
         """Deliveries that are not final, kept by counting; for the queue limit."""
+        ...
+
+    @property
+    def figures(self) -> Figures:
+        """What was counted since it was made."""
         ...
 
     async def open(self) -> None:
@@ -351,7 +387,7 @@ class Store(Protocol):
         """
         ...
 
-    async def due(self, destinations: Collection[str], at: datetime, limit: int) -> Sequence[Delivery]:
+    async def due(self, destinations: Collection[str], at: datetime, limit: int) -> Sequence[Waiting]:
         """List deliveries that are pending or retrying and due, ordered by (`due_at`, `id`)."""
         ...
 
@@ -508,3 +544,7 @@ class Store(Protocol):
     async def rejection(self, rejected_id: int) -> Rejection | None: ...
 
     async def stats(self) -> Stats: ...
+
+    async def moments(self, sources: Collection[str]) -> Moments:
+        """Look up when things happened that are told by one look into an index each, however much is stored."""
+        ...

@@ -26,6 +26,7 @@ from router.errors import StoreRefused, StoreUnavailable
 from router.store.connections import WriteConnection
 from router.store.counts import Changes, Totals
 from router.store.faults import STORE_FAULTS, sentence
+from router.store.figures import Figures
 from router.store.transaction import Operation
 
 log = logging.getLogger("router.store")
@@ -70,12 +71,14 @@ class GroupCommit:
 
     Attributes:
         totals: The counters as last committed.
+        figures: What was counted since the start.
         on_recovery: Awaited after an outage, before anything else is written.
         on_reopened: Called when the file was opened anew.
     """
 
     def __init__(self, path: Path, clock: Clock, connection: WriteConnection) -> None:
         self.totals = Totals()
+        self.figures = Figures()
         self.on_recovery: Callable[[], Awaitable[None]] | None = None
         self.on_reopened: Callable[[], None] | None = None
         self._path = path
@@ -138,7 +141,7 @@ class GroupCommit:
         batch = list(self._take(self._ready()))
         operations = [waiting.operation for waiting in batch]
         written = asyncio.get_running_loop().run_in_executor(self._thread, self._connection.write, operations)
-        written.add_done_callback(partial(self._finish, batch))
+        written.add_done_callback(partial(self._finish, batch, self._clock.monotonic()))
 
     def _take(self, queue: deque[_Waiting]) -> Iterable[_Waiting]:
         size = 0
@@ -149,14 +152,19 @@ class GroupCommit:
             size += waiting.size
             yield waiting
 
-    def _finish(self, batch: list[_Waiting], written: asyncio.Future[tuple[list[Any], Changes]]) -> None:
+    def _finish(
+        self, batch: list[_Waiting], started: float, written: asyncio.Future[tuple[list[Any], Changes]]
+    ) -> None:
         self._writing = False
         error = written.exception()
         if error is not None:
+            self.figures.failed_commits += 1
             self._fail(batch, error)
         else:
             results, changes = written.result()
             self.totals.apply(changes.by_name)
+            took = self._clock.monotonic() - started
+            self.figures.committed(len(batch), took, changes.ended, changes.attempts)
             if self._state is _State.OPEN:
                 self._failures = 0
             for waiting, result in zip(batch, results, strict=True):

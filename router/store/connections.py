@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import apsw
 
@@ -23,8 +23,6 @@ from router.store.faults import STORE_FAULTS, FileMissing, sentence
 from router.store.files import close_quietly, connect_reading, has_log
 from router.store.standing import Identity, Standing, identity
 from router.store.transaction import Operation, Transaction
-
-T = TypeVar("T")
 
 _SYNCED = 2
 """What `PRAGMA synchronous` answers for FULL."""
@@ -216,6 +214,15 @@ def _isolated(transaction: Transaction, operation: Operation) -> Any:
         return error
 
 
+def _answered(query: Callable[[apsw.Connection], Any], connection: apsw.Connection) -> Any:
+    try:
+        return query(connection)
+    except STORE_FAULTS:
+        raise
+    except Exception as error:  # noqa: BLE001 - it is handed to the one who asked
+        return error
+
+
 class ReadConnection:
     """A connection that only reads. Every method blocks: call it in its own thread."""
 
@@ -225,15 +232,18 @@ class ReadConnection:
         self._connection: apsw.Connection | None = None
         self._whole = False
 
-    def read(self, query: Callable[[apsw.Connection], T]) -> T:
+    def read(self, queries: Sequence[Callable[[apsw.Connection], Any]]) -> list[Any]:
         """
-        Run a query in one snapshot of everything committed until now.
+        Run queries in one snapshot of everything committed until now.
+
+        Returns:
+            For each its result, or the exception with which it alone failed.
 
         Raises:
             StoreUnavailable: The file cannot be read.
         """
         try:
-            result = self._read(query)
+            results = self._read(queries)
         except STORE_FAULTS as error:
             overtaken = self._was_overtaken()
             self.close()
@@ -241,17 +251,17 @@ class ReadConnection:
                 raise StoreUnavailable(f"cannot read: {sentence(error, self._path)}") from None
         else:
             if not self._was_overtaken():
-                return result
+                return results
             self.close()
-        return self.read(query)
+        return self.read(queries)
 
-    def _read(self, query: Callable[[apsw.Connection], T]) -> T:
+    def _read(self, queries: Sequence[Callable[[apsw.Connection], Any]]) -> list[Any]:
         if self._connection is None:
             self._whole = not has_log(self._path)
             self._connection = connect_reading(self._path, self._vfs)
         self._connection.execute("BEGIN")
         try:
-            return query(self._connection)
+            return [_answered(query, self._connection) for query in queries]
         finally:
             self._connection.execute("COMMIT")
 

@@ -20,18 +20,21 @@ _FINAL = {state.value: f"deliveries/{state.value}" for state in DeliveryState if
 _WAITING = {state.value: f"deliveries/{state.value}/" for state in DeliveryState if not state.is_final}
 
 
-def counter_of(state: str, destination: str) -> str:
-    """Name the counter in which a delivery of this state is counted."""
-    return _FINAL.get(state) or _WAITING[state] + destination
-
-
 class Changes:
-    """What one transaction adds to the counters."""
+    """
+    What one transaction adds to the counters.
 
-    __slots__ = ("by_name",)
+    Attributes:
+        by_name: For the counters on disk.
+        ended, attempts: For `Figures`, which are in memory: by destination, and by final state or outcome.
+    """
+
+    __slots__ = ("attempts", "by_name", "ended")
 
     def __init__(self) -> None:
         self.by_name: dict[str, int] = {}
+        self.ended: dict[tuple[str, str], int] = {}
+        self.attempts: dict[tuple[str, str], int] = {}
 
     def add(self, name: str, by: int = 1) -> None:
         self.by_name[name] = self.by_name.get(name, 0) + by
@@ -39,14 +42,30 @@ class Changes:
     def merge(self, other: Changes) -> None:
         for name, by in other.by_name.items():
             self.add(name, by)
+        for ended, count in other.ended.items():
+            self.ended[ended] = self.ended.get(ended, 0) + count
+        for (destination, outcome), count in other.attempts.items():
+            self.attempted(destination, outcome, count)
 
     def inserted(self, state: str, destination: str) -> None:
-        self.add(counter_of(state, destination))
+        self._reached(state, destination, 1)
 
     def moved(self, old: str, new: str, destination: str, count: int = 1) -> None:
         """Count deliveries of a destination that went from one state, never a final one, to another."""
         self.add(_WAITING[old] + destination, -count)
-        self.add(counter_of(new, destination), count)
+        self._reached(new, destination, count)
+
+    def attempted(self, destination: str, outcome: str, count: int = 1) -> None:
+        """Count an attempt that is recorded."""
+        self.attempts[destination, outcome] = self.attempts.get((destination, outcome), 0) + count
+
+    def _reached(self, state: str, destination: str, count: int) -> None:
+        final = _FINAL.get(state)
+        if final is None:
+            self.add(_WAITING[state] + destination, count)
+        else:
+            self.add(final, count)
+            self.ended[destination, state] = self.ended.get((destination, state), 0) + count
 
 
 class Totals:
@@ -77,18 +96,21 @@ class Totals:
         return list(self._waiting_by_destination)
 
     def stats(self, lanes: Mapping[str, LaneState]) -> Stats:
-        """Put the totals into the shape that the API shows."""
+        """Put the totals into the shape that is shown."""
         by_state = dict.fromkeys(DeliveryState, 0)
+        waiting: dict[str, dict[DeliveryState, int]] = {name: {} for name in lanes}
         for name, value in self._values.items():
-            if name.startswith("deliveries/"):
-                by_state[DeliveryState(name.split("/", 2)[1])] += value
-        names = sorted({*lanes, *self._waiting_by_destination})
+            kind, _, rest = name.partition("/")
+            if kind != "deliveries":
+                continue
+            state, _, destination = rest.partition("/")
+            by_state[DeliveryState(state)] += value
+            if value and destination:
+                waiting.setdefault(destination, {})[DeliveryState(state)] = value
         return Stats(
             events=self._values.get(EVENTS, 0),
             rejected=self._values.get(REJECTED, 0),
             repeated_bodies=self._values.get(REPEATED_BODIES, 0),
             deliveries=by_state,
-            destinations={
-                name: DestinationStats(self._waiting_by_destination.get(name, 0), lanes.get(name)) for name in names
-            },
+            destinations={name: DestinationStats(waiting[name], lanes.get(name)) for name in sorted(waiting)},
         )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from router.clock import to_ms
-from router.events import Cause, Delivery, DeliveryState, Event, Outcome
+from router.events import LEADS_TO, Cause, Delivery, DeliveryState, Event, Outcome
 from router.store.base import Accepted, Transition, Untold
 from router.store.counts import EVENTS, REJECTED, REPEATED_BODIES
 from router.store.rows import (
@@ -35,7 +35,6 @@ REPEAT_WINDOW = timedelta(minutes=20)
 
 _SENDING = DeliveryState.SENDING.value
 _PENDING = DeliveryState.PENDING.value
-_HELD = DeliveryState.HELD.value
 _DEAD = DeliveryState.DEAD.value
 _WAITING = (DeliveryState.PENDING.value, DeliveryState.RETRYING.value)
 
@@ -170,9 +169,9 @@ def check(transition: Transition) -> None:
     Raises:
         ValueError: It leads to a state that deliveries only reach by being inserted, claimed or taken back.
     """
-    came_from_sending = transition.epoch is not None
+    by_outcome = LEADS_TO[DeliveryState.SENDING] - {DeliveryState.PENDING}
     if transition.state in (DeliveryState.HELD, DeliveryState.SENDING) or (
-        came_from_sending and transition.state is DeliveryState.PENDING
+        transition.epoch is not None and transition.state not in by_outcome
     ):
         raise ValueError(f"an outcome cannot make delivery {transition.delivery_id} {transition.state}")
     if transition.state is DeliveryState.RETRYING and transition.due_at is None:
@@ -196,6 +195,7 @@ def record(transaction: Transaction, transition: Transition, message: bytes | No
     if attempt is not None:
         attempts += 1
         transaction.execute(INSERT_ATTEMPT, attempt_row(attempt, attempts))
+        transaction.counts.attempted(destination, attempt.outcome.value)
     transaction.execute(
         "UPDATE deliveries SET state = ?, due_at = coalesce(?, due_at), failures = max(failures, ?), attempts = ?,"
         " reason = ?, last_error = iif(?, ?, last_error), message = coalesce(?, message), epoch = NULL, updated_at = ?"
@@ -229,7 +229,7 @@ def _may_move(transaction: Transaction, transition: Transition, row: Row) -> boo
     if state == transition.state.value:
         # Another time to be due at; said twice, the second time changes nothing.
         return transition.due_at is not None and to_ms(transition.due_at) != due_at and state in _WAITING
-    return state == _HELD or state in _WAITING
+    return state != _SENDING and transition.state in LEADS_TO[DeliveryState(state)]
 
 
 def _record_lane(transaction: Transaction, transition: Transition, destination: str) -> None:

@@ -48,6 +48,7 @@ def _interrupt(transaction: Transaction, destination: str, row: Row, at: int) ->
     transaction.execute(
         INSERT_ATTEMPT, (delivery_id, attempts + 1, claimed_at, 0, Outcome.INTERRUPTED.value, None, _DETAIL)
     )
+    transaction.counts.attempted(destination, Outcome.INTERRUPTED.value)
     is_last = interruptions + 1 >= MOST_INTERRUPTIONS
     state = DeliveryState.DEAD if is_last else DeliveryState.PENDING
     transaction.execute(

@@ -10,16 +10,18 @@ from typing import Any, TypeAlias
 import apsw
 
 from router.clock import from_ms, to_ms
-from router.events import OWN_SOURCE, Attempt, Cause, Delivery, DeliveryState, Event, Rejection
+from router.events import OWN_SOURCE, Attempt, Cause, DeliveryState, Event, Rejection
 from router.store.base import (
     DeliveryFilter,
     EventFilter,
     FollowUp,
     LaneState,
     ListedDelivery,
+    Moments,
     RuleSetText,
     Stats,
     Untold,
+    Waiting,
 )
 from router.store.counts import Totals
 from router.store.kin import KIN_COLUMNS, Kin, handled
@@ -42,6 +44,8 @@ from router.store.rows import (
 )
 
 _DUE = "FROM deliveries WHERE destination = ? AND state IN ('pending', 'retrying')"
+
+_UNDER_WAY = ("pending", "retrying", "sending")
 
 _LISTED = (
     "SELECT " + ", ".join(f"d.{column.strip()}" for column in DELIVERY_COLUMNS.rsplit(",", 1)[0].split(","))
@@ -67,15 +71,15 @@ def ruleset(connection: apsw.Connection, ruleset_hash: str) -> RuleSetText | Non
     return None if row is None else ruleset_from_row(row)
 
 
-def due(connection: apsw.Connection, destinations: Collection[str], at: datetime, limit: int) -> list[Delivery]:
-    """List what is due, by (due_at, id). The index alone gives the order; only what is listed is read whole."""
+def due(connection: apsw.Connection, destinations: Collection[str], at: datetime, limit: int) -> list[Waiting]:
+    """List what is due, by (due_at, id)."""
     found: list[Row] = []
     for destination in destinations:
         found += connection.execute(
-            f"SELECT due_at, id {_DUE} AND due_at <= ? ORDER BY due_at, id LIMIT ?", (destination, to_ms(at), limit)
+            f"SELECT due_at, id, destination, interruptions {_DUE} AND due_at <= ? ORDER BY due_at, id LIMIT ?",
+            (destination, to_ms(at), limit),
         ).fetchall()
-    read = f"SELECT {DELIVERY_COLUMNS} FROM deliveries WHERE id = ?"
-    return [delivery_from_row(connection.execute(read, (row[1],)).fetchall()[0]) for row in sorted(found)[:limit]]
+    return [Waiting(*row[1:]) for row in sorted(found)[:limit]]
 
 
 def next_due(connection: apsw.Connection, destinations: Collection[str], after: datetime) -> datetime | None:
@@ -210,6 +214,19 @@ def totals(connection: apsw.Connection) -> Totals:
 
 def stats(connection: apsw.Connection) -> Stats:
     return totals(connection).stats(lanes(connection))
+
+
+def moments(connection: apsw.Connection, sources: Collection[str]) -> Moments:
+    """Look up moments; each is one step into an index: ids grow with time, and end every index."""
+    oldest = "SELECT id, created_at FROM deliveries WHERE destination = ? AND state = ? ORDER BY id LIMIT 1"
+    waiting_since = {}
+    for destination in totals(connection).destinations:
+        found = [connection.execute(oldest, (destination, state)).fetchone() for state in _UNDER_WAY]
+        if made := [row for row in found if row is not None]:
+            waiting_since[destination] = from_ms(min(made)[1])
+    latest = f"SELECT received_at FROM events WHERE source = ? AND flags & {OWN} = 0 ORDER BY id DESC LIMIT 1"
+    events = [(source, connection.execute(latest, (source,)).fetchone()) for source in sources]
+    return Moments(waiting_since, {source: from_ms(row[0]) for source, row in events if row is not None})
 
 
 def _page(

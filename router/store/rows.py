@@ -19,6 +19,10 @@ OWN = 2
 
 _LARGEST_ID = 2**63 - 1
 
+# Looked up here rather than by calling the class: that takes ten times as long, and every claim does both.
+_STATES = {state.value: state for state in DeliveryState}
+_CAUSES = {cause.value: cause for cause in Cause}
+
 EVENT_COLUMNS = "id, source, name, upstream_id, body_hash, received_at, ruleset, flags, headers, facts, body"
 DELIVERY_COLUMNS = (
     "id, event_id, rule, destination, ruleset, state, due_at, created_at, updated_at, cause, origin_id, merged_into,"
@@ -136,11 +140,11 @@ def delivery_from_row(row: Row) -> Delivery:
         rule=row[2],
         destination=row[3],
         ruleset=row[4],
-        state=DeliveryState(row[5]),
+        state=_STATES[row[5]],
         due_at=from_ms(row[6]),
         created_at=from_ms(row[7]),
         updated_at=from_ms(row[8]),
-        cause=Cause(row[9]),
+        cause=_CAUSES[row[9]],
         origin_id=row[10],
         merged_into=row[11],
         reason=row[12],

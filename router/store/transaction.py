@@ -64,7 +64,8 @@ class Transaction:
         try:
             return self._epochs[destination]
         except KeyError:
-            row = self.one("SELECT epoch FROM lanes WHERE destination = ?", (destination,))
+            # A row with epoch 0 only counts the dead letters of a lane that nobody ever owned.
+            row = self.one("SELECT epoch FROM lanes WHERE destination = ? AND epoch > 0", (destination,))
             epoch = self._epochs[destination] = None if row is None else row[0]
             return epoch
 

@@ -12,7 +12,7 @@ import pytest
 from router.clients import make_http_client
 from router.destinations.base import Clients, Outgoing
 from router.events import Event, Message
-from router.smtp import Smtp
+from router.smtp.client import Smtp
 from tests.mail_sinks import MailSink
 from tests.sinks import Sink, trusting
 

@@ -14,7 +14,7 @@ from router.destinations.email import Email
 from router.errors import PermanentFailure, RouterError, TemporaryFailure
 from router.events import Message
 from router.secret import Redactor
-from router.smtp import Smtp
+from router.smtp.client import Smtp
 from tests import mail_sinks
 from tests.destinations.conftest import EVENT, outgoing
 from tests.mail_sinks import DROP, HANG, MailSink, ScriptedSink, saying
@@ -294,6 +294,18 @@ async def test_silent_server_is_left(clients: Clients) -> None:
             async with asyncio.timeout(0.1):
                 await email(sink).send(outgoing(), clients)
         await sink.unconnected.wait()
+
+
+@pytest.mark.parametrize("turns", [0, 1, 5])
+async def test_closing_leaves_no_connection(mail_sink: MailSink, clients: Clients, turns: int) -> None:
+    """A stop right behind a mail that was taken ends its connection, however far its goodbye has come."""
+    smtp = Smtp()
+    assert isinstance(await outcome(email(mail_sink), replace(clients, smtp=smtp)), Receipt)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await smtp.aclose()
+    await mail_sink.wait_until_unconnected()
+    assert len(mail_sink.mails) == 1
 
 
 async def test_no_secret_in_what_we_say(clients: Clients) -> None:

@@ -68,9 +68,9 @@ async def test_event_without_headers_is_forwarded_with_its_name(sink: Sink, clie
 
 
 async def test_odd_header_of_an_event_is_forwarded(sink: Sink, clients: Clients) -> None:
-    """A delivery id with a letter outside ASCII does not make the event undeliverable."""
+    """A delivery id with a letter outside ASCII goes on in the bytes in which it came."""
     request = await sent(sink, clients, FORWARD, replace(EVENT, headers={**EVENT.headers, "Delivery": "zurück €"}))
-    assert request.headers["delivery"].encode("latin-1").decode() == "zurück ?"
+    assert request.headers["delivery"] == "zurück ?"
 
 
 async def test_text_is_posted(sink: Sink, clients: Clients) -> None:

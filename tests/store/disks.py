@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ class FailingDisk(apsw.VFS):
         self.is_full = False
         self.journal: list[str] = []
         self.synced: dict[str, bytes] = {}
+        self._writing = threading.Lock()
         super().__init__(self.name, "")
 
     def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - the name is SQLite's
@@ -46,6 +49,24 @@ class FailingDisk(apsw.VFS):
             if Path(name).exists():
                 (folder / Path(name).name).write_bytes(content)
         return folder
+
+    def after_kill(self, path: Path, folder: Path) -> Path:
+        """
+        Copy a store's files as a process leaves them that is killed now, perhaps in the middle of a commit.
+
+        The index of the log (`-shm`) is memory; the file and its log are what is left.
+        """
+        folder.mkdir()
+        with self._writing:
+            for suffix in ("", "-wal"):
+                source = path.with_name(path.name + suffix)
+                if source.exists():
+                    shutil.copy(source, folder / source.name)
+        return folder / path.name
+
+    def change(self) -> threading.Lock:
+        """Held while a file changes."""
+        return self._writing
 
     def heal(self) -> None:
         self.fails_sync = self.fails_write = self.is_full = False
@@ -65,7 +86,12 @@ class _File(apsw.VFSFile):
             raise apsw.IOError("write failed")
         if self._is_log:
             self._disk.journal.append("write")
-        super().xWrite(content, offset)
+        with self._disk.change():
+            super().xWrite(content, offset)
+
+    def xTruncate(self, size: int) -> None:  # noqa: N802
+        with self._disk.change():
+            super().xTruncate(size)
 
     def xSync(self, flags: int) -> None:  # noqa: N802
         if self._is_log and self._disk.fails_sync:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -67,13 +66,7 @@ class SqliteHarness:
 
     async def crash(self) -> SqliteStore:
         self._lives += 1
-        left = self._folder / f"life-{self._lives}" / "router.db"
-        left.parent.mkdir()
-        # The index of the log (-shm) is memory; the file and its log are what a killed process leaves.
-        for suffix in ("", "-wal"):
-            source = self.path.with_name(self.path.name + suffix)
-            if source.exists():
-                shutil.copy(source, left.with_name(left.name + suffix))
+        left = self.disk.after_kill(self.path, self._folder / f"life-{self._lives}")
         self.heal()
         await self.close()
         self.path = left

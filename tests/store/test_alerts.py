@@ -8,7 +8,7 @@ import pytest
 
 from router.errors import StoreUnavailable
 from router.events import OWN_SOURCE, Cause, Delivery, DeliveryState, Event
-from router.store.base import EventFilter, Expiry, Store, Untold
+from router.store.base import EventFilter, Expiry, Store, Untold, Waiting
 from tests.fakes import START
 from tests.store.harness import Harness
 from tests.store.test_contract import DEAD, DELIVERED, PENDING, RETRYING, claimed, counts_agree, own, read, stored
@@ -51,7 +51,7 @@ class TestUntold:
         lane = await own(store, values.clock)
         assert await untold(store) == []
         (due,) = await store.due(["docs"], values.clock.now(), 10)
-        await store.claim(due.id, lane.epoch, values.clock.now())
+        await store.claim(due.delivery_id, lane.epoch, values.clock.now())
         await own(store, values.clock)
         assert await untold(store) == [("docs", 1)]
 
@@ -121,7 +121,7 @@ class TestAlert:
         assert await store.events(EventFilter()) == []
         assert await store.events(EventFilter(source="spaces")) == []
         assert await store.events(EventFilter(source=OWN_SOURCE)) == [event]
-        assert await store.due(["ops"], values.clock.now(), 9) == [delivery]
+        assert await store.due(["ops"], values.clock.now(), 9) == [Waiting.of(delivery)]
         assert (await store.stats()).events == 0
         await counts_agree(store, harness)
 

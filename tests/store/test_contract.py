@@ -10,10 +10,11 @@ import pytest
 
 from router.errors import StoreUnavailable
 from router.events import Attempt, Cause, Delivery, DeliveryState, Event, Message, Outcome
-from router.store.base import DeliveryFilter, EventFilter, LaneState, Store
+from router.store.base import DeliveryFilter, EventFilter, LaneState, Store, Waiting
 from tests.fakes import Clock
 from tests.store.harness import Harness
 from tests.store.values import Values
+from tests.waiting import pauses, until
 
 HELD, PENDING, SENDING, RETRYING = (
     DeliveryState.HELD,
@@ -388,6 +389,15 @@ class TestRecording:
         await store.insert(other)
         assert (await read(store, orphan)).state is (await read(store, other)).state is PENDING
 
+    async def test_a_lane_of_which_only_the_dead_are_counted_owns_nothing(self, store: Store, values: Values) -> None:
+        """That there are dead letters for a destination makes nobody its owner, whatever epoch he calls his own."""
+        await stored(store, values, state=DEAD)
+        waiting = await stored(store, values)
+        event = values.event()
+        orphan = values.delivery(event, state=SENDING, epoch=0)
+        assert (await store.accept(event, [orphan])).demoted == (orphan.id,)
+        assert await store.claim(waiting.id, 0, values.clock.now()) is None
+
     @pytest.mark.parametrize(
         ("start", "end"),
         [
@@ -569,6 +579,11 @@ class TestOwning:
         await counts_agree(store, harness)
 
 
+def as_due(*deliveries: Delivery) -> list[Waiting]:
+    """What a lane is shown of them."""
+    return [Waiting.of(delivery) for delivery in deliveries]
+
+
 class TestWaiting:
     async def test_order_of_what_is_due(self, store: Store, values: Values) -> None:
         """Deliveries come by the time at which they are due, and by id where that is the same."""
@@ -584,11 +599,12 @@ class TestWaiting:
         elsewhere = at(-9, "elsewhere")
         await store.accept(event, [far, third, second, first, future, early, elsewhere, *others])
         both = ["docs", "ops"]
-        assert await store.due(both, now, 10) == [early, first, second, third]
-        assert await store.due(both, now, 2) == [early, first]
-        assert await store.due(["ops"], now, 10) == [second]
+        assert await store.due(both, now, 10) == as_due(early, first, second, third)
+        assert await store.due(both, now, 2) == as_due(early, first)
+        assert await store.due(["ops"], now, 10) == as_due(second)
         assert await store.due([], now, 10) == []
-        assert await store.due(both, now + timedelta(seconds=9), 10) == [early, first, second, third, future, far]
+        later = now + timedelta(seconds=9)
+        assert await store.due(both, later, 10) == as_due(early, first, second, third, future, far)
         assert await store.next_due(both, now) == future.due_at
         assert await store.next_due(both, now + timedelta(seconds=5)) == far.due_at
         assert await store.next_due(["ops"], now) == far.due_at
@@ -600,7 +616,7 @@ class TestWaiting:
         """A read sees everything that was committed before it was asked."""
         lane = await own(store, values.clock)
         delivery = await stored(store, values)
-        assert await store.due(["docs"], values.clock.now(), 10) == [delivery]
+        assert await store.due(["docs"], values.clock.now(), 10) == as_due(delivery)
         await store.claim(delivery.id, lane.epoch, values.clock.now())
         assert await store.due(["docs"], values.clock.now(), 10) == []
 
@@ -736,15 +752,104 @@ class TestListing:
         assert await store.attempts(1) == []
 
 
+class TestTelling:
+    """What the totals do not say by themselves; for `/metrics`."""
+
+    async def test_where_each_lane_stands(self, store: Store, values: Values, clock: Clock) -> None:
+        """How many deliveries of each destination stand in which state that is not final."""
+        lane = await own(store, clock)
+        await stored(store, values)
+        retried, delivered = await claimed(store, values, lane), await claimed(store, values, lane)
+        await store.record(values.outcome(retried, lane.epoch, RETRYING, due_at=clock.now() + timedelta(minutes=1)))
+        await stored(store, values, "elsewhere", state=HELD, group_key="one")
+        stats = await store.stats()
+        assert stats.destinations["docs"].by_state == {PENDING: 1, RETRYING: 1, SENDING: 1}
+        assert stats.destinations["elsewhere"].by_state == {HELD: 1}
+        await store.record(values.outcome(delivered, lane.epoch, DELIVERED))
+        assert (await store.stats()).destinations["docs"].by_state == {PENDING: 1, RETRYING: 1}
+
+    async def test_since_when_something_waits(self, store: Store, values: Values, clock: Clock) -> None:
+        """The oldest delivery counts, whichever state it waits in and whenever it is due; a window is no waiting."""
+        lane = await own(store, clock)
+        oldest, first = await claimed(store, values, lane), clock.now()
+        clock.advance(minutes=1)
+        second = clock.now()
+        await stored(store, values)
+        await stored(store, values, "elsewhere", state=HELD, group_key="one")
+        assert (await store.moments([])).waiting_since == {"docs": first}
+        await store.record(values.outcome(oldest, lane.epoch, RETRYING, due_at=clock.now() + timedelta(hours=1)))
+        assert (await store.moments([])).waiting_since == {"docs": first}
+        clock.advance(minutes=61)
+        await stored(store, values)
+        again = await store.claim(oldest.id, lane.epoch, clock.now())
+        assert again is not None
+        await store.record(values.outcome(again, lane.epoch, DEAD))
+        assert (await store.moments([])).waiting_since == {"docs": second}
+        await store.bury("docs", clock.now(), "destination removed")
+        assert (await store.moments([])).waiting_since == {}
+
+    async def test_when_a_source_last_sent_something(self, store: Store, values: Values, clock: Clock) -> None:
+        """The latest event of each source that is asked for; nothing of one that never sent any."""
+        await store.accept(values.event(body=b"1", source="wiki"), [])
+        clock.advance(minutes=1)
+        await store.accept(values.event(body=b"2", source="wiki"), [])
+        await store.accept(values.event(body=b"3", source="desk"), [])
+        clock.advance(minutes=1)
+        await store.accept(values.event(body=b"4", source="desk"), [])
+        told = (await store.moments(["wiki", "silent"])).last_event_at
+        assert told == {"wiki": clock.now() - timedelta(minutes=1)}
+
+    async def test_what_is_written_is_counted(self, store: Store, values: Values, clock: Clock) -> None:
+        """Ends of deliveries and recorded attempts by destination, and the commits; what changed nothing counts not."""
+        lane = await own(store, clock)
+        for state in (DELIVERED, DELIVERED, DEAD, RETRYING):
+            delivery = await claimed(store, values, lane)
+            outcome = values.outcome(delivery, lane.epoch, state, due_at=clock.now() + timedelta(hours=1))
+            assert await store.record(outcome)
+            assert not await store.record(outcome)
+        await stored(store, values, "gone", state=DEAD, reason="destination removed")
+        assert await store.bury("docs", clock.now(), "destination removed") == 1
+        figures = store.figures
+        assert figures.ended == {("docs", "delivered"): 2, ("docs", "dead"): 2, ("gone", "dead"): 1}
+        assert figures.attempts == {("docs", "delivered"): 2, ("docs", "permanent"): 1, ("docs", "temporary"): 1}
+        assert figures.commit_seconds.count == figures.commit_operations.count == 19
+        assert (figures.commit_operations.total, figures.failed_commits) == (19, 0)
+
+    async def test_what_shares_a_commit_with_a_bad_row_is_counted_once(self, store: Store, values: Values) -> None:
+        """The whole commit is made again without it, and only what is on disk then is counted."""
+        good, bad = values.event(body=b"1"), values.event(body=b"2")
+        twice = values.delivery(bad, state=DEAD)
+        results = await asyncio.gather(
+            store.accept(good, [values.delivery(good, state=DEAD)]),
+            store.accept(bad, [twice, twice]),
+            return_exceptions=True,
+        )
+        assert isinstance(results[1], ValueError)
+        assert store.figures.ended == {("docs", "dead"): 1}
+
+    async def test_an_interruption_is_an_attempt(self, harness: Harness, values: Values, clock: Clock) -> None:
+        """What an earlier process left under way is counted by the one that finds it."""
+        store = await harness.make()
+        await claimed(store, values, await own(store, clock))
+        store = await harness.crash()
+        await own(store, clock)
+        assert store.figures.attempts == {("docs", "interrupted"): 1}
+
+    async def test_failed_commits_are_counted(self, harness: Harness, values: Values) -> None:
+        """And nothing of what was in them."""
+        store = await harness.make()
+        harness.fail()
+        event = values.event()
+        with pytest.raises(StoreUnavailable):
+            await store.accept(event, [values.delivery(event, state=DEAD)])
+        assert store.figures.failed_commits == 1
+        assert store.figures.ended == {}
+
+
 class TestFailing:
     async def until_available(self, store: Store, clock: Clock) -> None:
         """Let the pauses between tries pass until the store can write again."""
-        for _ in range(2000):
-            if store.available:
-                return
-            await asyncio.sleep(0.001)
-            clock.advance(seconds=1)
-        raise AssertionError("the store did not recover")
+        await until(lambda: store.available, meanwhile=lambda: clock.advance(seconds=1))
 
     async def test_nothing_is_promised(self, harness: Harness, values: Values) -> None:
         """When a commit fails, all that shared it are told so, and none of it is there afterwards or counted."""
@@ -785,7 +890,7 @@ class TestFailing:
         with pytest.raises(StoreUnavailable):
             await store.reject(values.rejection())
         waiting.append(asyncio.ensure_future(store.record(values.outcome(second, lane.epoch, RETRYING))))
-        await asyncio.sleep(0.01)
+        await pauses(values.clock, 2)
         assert not any(future.done() for future in waiting)
         assert (await read(store, first)).state is SENDING
         harness.heal()
@@ -807,7 +912,7 @@ class TestFailing:
             told.append(store.available)
             await resume.wait()
             told.append(await store.take_back([in_flight.id], values.clock.now()))
-            told.append([one.id for one in await store.due(["docs"], values.clock.now(), 10)])
+            told.append([one.delivery_id for one in await store.due(["docs"], values.clock.now(), 10)])
 
         store.on_recovery = look
         harness.fail()
@@ -815,11 +920,7 @@ class TestFailing:
         with pytest.raises(StoreUnavailable):
             await store.reject(values.rejection())
         harness.heal()
-        for _ in range(2000):
-            if told:
-                break
-            await asyncio.sleep(0.001)
-            values.clock.advance(seconds=1)
+        await until(lambda: told, meanwhile=lambda: values.clock.advance(seconds=1))
         with pytest.raises(StoreUnavailable):
             await store.accept(values.event(), [])
         assert not outcome.done()
@@ -854,13 +955,9 @@ class TestFailing:
         with pytest.raises(StoreUnavailable):
             await store.reject(values.rejection())
         harness.heal()
-        for _ in range(3000):
-            if looks == ["failed"]:
-                harness.heal()
-            if outcome.done():
-                break
-            await asyncio.sleep(0.001)
-            values.clock.advance(seconds=5)
+        await until(lambda: looks == ["failed"], meanwhile=lambda: values.clock.advance(seconds=5))
+        harness.heal()
+        await until(outcome.done, meanwhile=lambda: values.clock.advance(seconds=5))
         assert await outcome
         assert looks == ["failed", "begun", "begun"]
         assert (await read(store, left)).state is PENDING
@@ -875,7 +972,7 @@ class TestFailing:
             await store.reject(values.rejection())
         assert await read(store, delivery) == delivery
         assert (await store.stats()).deliveries[PENDING] == 1
-        assert await store.due(["docs"], values.clock.now(), 5) == [delivery]
+        assert await store.due(["docs"], values.clock.now(), 5) == as_due(delivery)
 
     async def test_whoever_gives_up_disturbs_nobody(self, store: Store, values: Values, harness: Harness) -> None:
         """A caller that is cancelled while it waits leaves the others' answers and the totals as they should be."""

@@ -11,7 +11,7 @@ import pytest
 
 from router.errors import StoreUnavailable
 from router.events import Cause, Delivery, DeliveryState, Event, Message
-from router.store.base import EVENT_GONE, DeliveryFilter, Expiry, ReplayFilter, Store
+from router.store.base import EVENT_GONE, DeliveryFilter, Expiry, ReplayFilter, Store, Waiting
 from router.store.kin import Kin
 from tests.fakes import Clock
 from tests.store.harness import Harness
@@ -48,7 +48,7 @@ class TestInserting:
         new = replay_of(values, dead, message=Message(accepted=("a@example.com",)))
         assert list(await store.insert_unless([new], never)) == [None]
         assert await read(store, new) == new
-        assert await store.due(["docs"], values.clock.now(), 10) == [new]
+        assert await store.due(["docs"], values.clock.now(), 10) == [Waiting.of(new)]
         await counts_agree(store, harness)
 
     async def test_objection_is_asked_with_all_deliveries_of_the_event(self, store: Store, values: Values) -> None:
@@ -219,7 +219,8 @@ class TestReleasing:
         released = await store.release(waiting.id, now)
         assert released == replace(waiting, state=PENDING, due_at=now, updated_at=now, reason="")
         assert await read(store, waiting) == released
-        assert await store.due(["docs"], now, 10) == [released]
+        assert released is not None
+        assert await store.due(["docs"], now, 10) == [Waiting.of(released)]
         await counts_agree(store, harness)
 
     @pytest.mark.parametrize("state", [one for one in DeliveryState if one not in (HELD, RETRYING)])

@@ -24,13 +24,14 @@ import pytest
 from router.errors import StoreRefused, StoreUnavailable
 from router.events import DeliveryState
 from router.store import expiry as expiring
-from router.store import schema
+from router.store import queries, schema
 from router.store.base import DeliveryFilter, Expiry, Forgotten
 from router.store.queries import single
 from router.store.sqlite import SqliteReader, SqliteStore
 from tests.fakes import Clock
 from tests.store.disks import FailingDisk
 from tests.store.values import Values
+from tests.waiting import pauses, until
 
 HOLD_LOCK = """
 import fcntl, os, sys
@@ -66,14 +67,9 @@ async def opened(path: Path, clock: Clock) -> AsyncIterator[Open]:
         await store.close()
 
 
-async def until(condition: Callable[[], object], clock: Clock) -> None:
-    """Let pauses pass, a second at a time, until something holds."""
-    for _ in range(5000):
-        if condition():
-            return
-        await asyncio.sleep(0.001)
-        clock.advance(seconds=1)
-    raise AssertionError("it did not come true")
+async def recovery(store: SqliteStore, clock: Clock) -> None:
+    """Let pauses pass until the store writes again."""
+    await until(lambda: store.available, meanwhile=lambda: clock.advance(seconds=1))
 
 
 def beside(path: Path, suffix: str) -> Path:
@@ -131,6 +127,26 @@ class TestFile:
         with apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY) as connection:
             assert connection.execute("SELECT id FROM events").fetchall() == [(event.id,)]
 
+    async def test_what_is_asked_at_once_is_answered_one_by_one(self, opened: Open, values: Values) -> None:
+        """Reads of one moment share a snapshot; what nobody waits for any more, or cannot be, fails no other."""
+        store = await opened()
+        event = values.event()
+        await store.accept(event, [])
+        given_up = asyncio.ensure_future(store.event(event.id))
+        asked = [asyncio.ensure_future(store.event(number)) for number in (event.id, 2**70, event.id + 1)]
+        await asyncio.sleep(0)
+        given_up.cancel()
+        found, impossible, missing = await asyncio.gather(*asked, return_exceptions=True)
+        assert (found, missing) == (event, None)
+        assert isinstance(impossible, OverflowError)
+
+    async def test_a_closed_store_cannot_be_read(self, opened: Open) -> None:
+        """Whoever still asks is told so, and does not wait for ever."""
+        store = await opened()
+        await store.close()
+        with pytest.raises(StoreUnavailable, match="the store is closed"):
+            await store.event(1)
+
     async def test_every_commit_is_synced(self, opened: Open, path: Path) -> None:
         """The log is synced at each commit, and the tables check the types of what is put into them."""
         store = await opened()
@@ -173,6 +189,83 @@ class TestFile:
             assert plan.startswith("SEARCH ")
             assert f" INDEX {index} (" in plan
         connection.close()
+
+
+class TestMetrics:
+    async def test_indexes_tell_since_when(self, opened: Open, path: Path, values: Values, clock: Clock) -> None:
+        """Whatever is read for `/metrics` walks an index, or a table that has a row for each destination."""
+        store = await opened()
+        await wait_for_docs(store, values, clock, 1)
+        plans = []
+        for sql, bindings in traced(path, read_for_metrics):
+            with apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY) as connection:
+                plans += [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", bindings)]
+        assert set(plans) == {
+            "SCAN counters",
+            "USE TEMP B-TREE FOR GROUP BY",
+            "SCAN lanes",
+            "SEARCH deliveries USING INDEX deliveries_by_destination (destination=? AND state=?)",
+            "SEARCH events USING INDEX events_by_source (source=?)",
+        }
+
+    async def test_a_backlog_costs_nothing(self, opened: Open, path: Path, values: Values, clock: Clock) -> None:
+        """With thousands of waiting deliveries, SQLite takes not one step more than with a few."""
+        store = await opened()
+        await wait_for_docs(store, values, clock, 5)
+        few = steps(path, read_for_metrics)
+        await wait_for_docs(store, values, clock, 3000)
+        assert steps(path, read_for_metrics) == few > 0
+
+
+async def wait_for_docs(store: SqliteStore, values: Values, clock: Clock, count: int) -> None:
+    """Let so many events come in, of which half have failed and wait for another attempt."""
+    lane = (await store.own(["docs"], clock.now()))["docs"]
+
+    async def one(number: int) -> None:
+        event = values.event(body=b"[%d]" % values.ids.next())
+        delivery = values.delivery(event)
+        await store.accept(event, [delivery])
+        if number % 2 == 0 and (claimed := await store.claim(delivery.id, lane.epoch, clock.now())):
+            await store.record(values.outcome(claimed, lane.epoch, DeliveryState.RETRYING))
+
+    await asyncio.gather(*map(one, range(count)))
+
+
+def read_for_metrics(connection: apsw.Connection) -> None:
+    queries.stats(connection)
+    moments = queries.moments(connection, ["spaces", "other"])
+    assert moments.waiting_since.keys() == {"docs"}
+    assert moments.last_event_at.keys() == {"spaces"}
+
+
+def traced(path: Path, read: Callable[[apsw.Connection], None]) -> list[tuple[str, Any]]:
+    """Read, and say which statements that took."""
+    statements: list[tuple[str, Any]] = []
+
+    def trace(_: object, sql: str, bindings: Any) -> bool:
+        statements.append((sql, bindings))
+        return True
+
+    with apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY) as connection:
+        connection.exec_trace = trace
+        read(connection)
+        connection.exec_trace = None
+    return statements
+
+
+def steps(path: Path, read: Callable[[apsw.Connection], None]) -> int:
+    """Read, and say how many steps of its virtual machine SQLite took."""
+    taken = 0
+
+    def step() -> bool:
+        nonlocal taken
+        taken += 1
+        return False
+
+    with apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY) as connection:
+        connection.set_progress_handler(step, 1)
+        read(connection)
+    return taken
 
 
 class TestRefused:
@@ -381,7 +474,7 @@ class TestTrouble:
         connection.execute(f"PRAGMA max_page_count = {pages + 2}")
         with pytest.raises(StoreUnavailable, match=r"disk of .* is full; free some space"):
             await store.accept(values.event(body=b"x" * 100_000), [])
-        await until(lambda: store.available, clock)
+        await recovery(store, clock)
         event = values.event(body=b"x" * 100_000)
         assert (await store.accept(event, [])).event_id == event.id
         assert [record.getMessage() for record in caplog.records] == ["store.unavailable", "store.recovered"]
@@ -401,15 +494,13 @@ class TestTrouble:
         disk.is_full = True
         with pytest.raises(StoreUnavailable, match="is full"):
             await store.accept(values.event(), [])
-        for _ in range(50):
-            await asyncio.sleep(0.001)
-            clock.advance(seconds=10)
+        await pauses(clock, 3)
         assert not store.available
         with pytest.raises(StoreUnavailable, match="is full"):
             await store.accept(values.event(), [])
         assert len([record for record in caplog.records if record.levelno >= logging.ERROR]) == 1
         disk.heal()
-        await until(lambda: store.available, clock)
+        await recovery(store, clock)
         assert looks == [False]
         await store.accept(values.event(), [])
 
@@ -438,7 +529,7 @@ class TestTrouble:
         assert listed.delivery.state is DeliveryState.SENDING
         browser.execute("ROLLBACK")
         browser.close()
-        await until(lambda: store.available, clock)
+        await recovery(store, clock)
         assert await outcome
 
     async def test_failing_writes(self, opened: Open, values: Values, clock: Clock) -> None:
@@ -451,7 +542,7 @@ class TestTrouble:
             await store.accept(event, [values.delivery(event)])
         assert await store.event(event.id) is None
         disk.heal()
-        await until(lambda: store.available, clock)
+        await recovery(store, clock)
         assert not (await store.accept(event, [values.delivery(event)])).repeat
 
     async def test_a_failed_commit_does_not_come_back(self, opened: Open, values: Values, clock: Clock) -> None:
@@ -463,11 +554,9 @@ class TestTrouble:
             failed = values.event(body=b"[%d]" % number)
             with pytest.raises(StoreUnavailable):
                 await store.accept(failed, [])
-            for _ in range(20):
-                await asyncio.sleep(0.001)
-                clock.advance(seconds=10)
+            await pauses(clock, 3)
             disk.heal()
-            await until(lambda: store.available, clock)
+            await recovery(store, clock)
             assert await store.event(failed.id) is None
         assert (await store.stats()).events == 0
 
@@ -481,13 +570,11 @@ class TestTrouble:
             await store.accept(values.event(), [])
         away = path.rename(path.with_name("away"))
         disk.heal()
-        for _ in range(50):
-            await asyncio.sleep(0.001)
-            clock.advance(seconds=10)
+        await pauses(clock, 3)
         assert not store.available
         assert not path.exists()
         away.rename(path)
-        await until(lambda: store.available, clock)
+        await recovery(store, clock)
         assert (await store.stats()).events == 1
 
 
@@ -497,9 +584,7 @@ class TestVanishingFiles:
     async def stays_unavailable(self, store: SqliteStore, values: Values, clock: Clock, words: str) -> None:
         with pytest.raises(StoreUnavailable, match=words):
             await store.accept(values.event(), [])
-        for _ in range(30):
-            await asyncio.sleep(0.001)
-            clock.advance(seconds=10)
+        await pauses(clock, 3)
         assert not store.available
         with pytest.raises(StoreUnavailable, match=words):
             await store.accept(values.event(), [])
@@ -520,7 +605,7 @@ class TestVanishingFiles:
         assert not path.exists()
         assert len([record for record in caplog.records if record.levelno >= logging.ERROR]) == 1
         other_name.rename(path)
-        await until(lambda: store.available, clock)
+        await recovery(store, clock)
         await store.accept(later, [])
         assert [await store.event(event.id) is not None for event in (kept, refused, later)] == [True, False, True]
 
@@ -549,7 +634,7 @@ class TestVanishingFiles:
         await self.stays_unavailable(store, values, clock, "replaced by another file .* move router.db-wal aside")
         assert path.read_bytes() == content
         away.replace(path)
-        await until(lambda: store.available, clock)
+        await recovery(store, clock)
         await store.accept(values.event(), [])
         assert (await store.stats()).events == 2
 
@@ -562,7 +647,7 @@ class TestVanishingFiles:
         beside(path, "-wal").unlink()
         with pytest.raises(StoreUnavailable, match=r"router\.db-wal, which holds the latest commits, was deleted"):
             await store.accept(values.event(), [])
-        await until(lambda: store.available, clock)
+        await recovery(store, clock)
         await store.accept(later, [])
         assert (await store.stats()).events == 2
         left = tmp_path / "left" / "router.db"
@@ -588,12 +673,10 @@ class TestVanishingFiles:
             setattr(disk, fails, True)
             with pytest.raises(StoreUnavailable):
                 await store.accept(values.event(), [])
-            for _ in range(30):
-                await asyncio.sleep(0.001)
-                clock.advance(seconds=10)
+            await pauses(clock, 3)
             assert not store.available
             disk.heal()
-            await until(lambda: store.available, clock)
+            await recovery(store, clock)
         await store.accept(values.event(), [])
         assert (await store.stats()).events == 2
 
@@ -607,7 +690,7 @@ class TestVanishingFiles:
         await self.stays_unavailable(store, values, clock, "router.db-wal was replaced .* move that one away")
         assert log.read_bytes() == b"not a log"
         log.unlink()
-        await until(lambda: store.available, clock)
+        await recovery(store, clock)
         await store.accept(values.event(), [])
         assert (await store.stats()).events == 2
 
@@ -625,7 +708,7 @@ class TestVanishingFiles:
         beside(real, "-wal").unlink()
         with pytest.raises(StoreUnavailable, match=r"disk/router\.db-wal"):
             await store.accept(values.event(), [])
-        await until(lambda: store.available, clock)
+        await recovery(store, clock)
         await store.accept(values.event(), [])
         assert (await store.stats()).events == 2
 

@@ -1,41 +1,51 @@
-"""Random histories, with failing commits and killed processes among them, against a store in plain Python."""
+"""The queue as a machine of states: random histories on a real file, against a store in plain Python."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hypothesis import HealthCheck, Verbosity, settings
+import pytest
+from hypothesis import HealthCheck, Verbosity
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from router.errors import StoreUnavailable
-from router.events import Delivery, DeliveryState, Event
-from router.store.base import DeliveryFilter, EventFilter, Transition
+from router.events import LEADS_TO, Cause, Delivery, DeliveryState, Event
+from router.store.base import DeliveryFilter, EventFilter, Expiry, Forgotten, RuleSetText, Transition, Waiting
 from router.store.sqlite import SqliteStore
 from tests.fakes import Clock
+from tests.fuzz.audit import faults
+from tests.fuzz.budget import examples
+from tests.fuzz.states import INSERT, transitions
+from tests.fuzz.store_model import ALLOWED, Model
 from tests.store.harness import SqliteHarness
-from tests.store.model import Model
 from tests.store.values import Values
+from tests.waiting import until
 
 T = TypeVar("T")
 
-HISTORIES = int(os.environ.get("STORE_HISTORIES", "40"))
-"""How many; 1,000 before a release."""
-
 DESTINATIONS = ["docs", "ops", "audit"]
+RULESETS = ["rules-1", "rules-2", "rules-3"]
 destinations = st.sampled_from(DESTINATIONS)
 places = st.lists(
     st.tuples(destinations, st.sampled_from(["pending", "sending", "stale", "held", "later", "suppressed", "dead"])),
     max_size=3,
 )
 pick = st.integers(0, 1000)
+ages = st.sampled_from([timedelta(0), timedelta(minutes=1), timedelta(minutes=20), timedelta(hours=2)])
+
+
+def test_the_page_on_states_tells_the_only_transitions() -> None:
+    """What `docs/states.md` allows is what the program allows."""
+    told = transitions()
+    assert told.pop(INSERT) >= {DeliveryState.HELD, DeliveryState.PENDING, DeliveryState.SENDING}
+    assert told == {state: set(targets) for state, targets in LEADS_TO.items() if targets}
 
 
 class Histories(RuleBasedStateMachine):
@@ -53,6 +63,9 @@ class Histories(RuleBasedStateMachine):
         self.store: SqliteStore = self.run(self.harness.make())
         self.model = Model()
         self.owned: dict[str, int] = {}
+        self.ruleset = RULESETS[0]
+        self.gone: list[Event] = []
+        self.states: dict[int, DeliveryState] = {}
 
     def run(self, verb: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(verb)
@@ -77,7 +90,8 @@ class Histories(RuleBasedStateMachine):
 
     def event(self, number: int, upstream_id: str | None) -> Event:
         names = ("page.updated", "page.deleted")
-        return self.values.event(body=b"[%d]" % (number % 3), upstream_id=upstream_id, name=names[number % 2])
+        body = b"[%d]" % (number % 3)
+        return self.values.event(body=body, upstream_id=upstream_id, name=names[number % 2], ruleset=self.ruleset)
 
     def deliveries(self, event: Event, wanted: list[tuple[str, str]]) -> list[Delivery]:
         made = []
@@ -89,7 +103,8 @@ class Histories(RuleBasedStateMachine):
             elif kind == "later":
                 fields = {"state": DeliveryState.RETRYING, "due_at": self.clock.now() + timedelta(minutes=5)}
             elif kind != "pending":
-                fields = {"state": DeliveryState(kind)}
+                fields = {"state": DeliveryState(kind), "reason": "" if kind == "held" else "by rule"}
+            fields |= {"ruleset": self.ruleset, "rule": f"changes of {self.ruleset}"}
             made.append(self.values.delivery(event, destination, **fields))
         return made
 
@@ -111,8 +126,9 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def reject(self) -> None:
-        self.run(self.store.reject(self.values.rejection()))
-        self.model.rejected += 1
+        rejection = self.values.rejection(received_at=self.clock.now())
+        self.run(self.store.reject(rejection))
+        self.model.rejected[rejection.id] = rejection.received_at
 
     @precondition(lambda self: self.model.events)
     @rule(number=pick, wanted=places)
@@ -121,6 +137,26 @@ class Histories(RuleBasedStateMachine):
         for delivery in self.deliveries(events[number % len(events)], wanted):
             self.run(self.store.insert(delivery))
             self.model.insert(delivery)
+
+    @precondition(lambda self: any(one.state.is_final for one in self.model.deliveries.values()))
+    @rule(number=pick, times=st.integers(1, 2))
+    def replay(self, number: int, times: int) -> None:
+        """A new delivery takes the place of one that has come to its end, which stays as it is."""
+        ended = [one for one in self.model.deliveries.values() if one.state.is_final]
+        origin = ended[number % len(ended)]
+        event = self.model.events[origin.event_id]
+        made = self.values.delivery(event, origin.destination, cause=Cause.REPLAY, origin_id=origin.id)
+        for _ in range(times):
+            self.run(self.store.insert(made))
+            self.model.insert(made)
+
+    @precondition(lambda self: self.gone)
+    @rule(number=pick)
+    def replay_of_what_is_forgotten(self, number: int) -> None:
+        """It is refused, and disturbs nobody."""
+        delivery = self.values.delivery(self.gone[number % len(self.gone)])
+        with pytest.raises(ValueError, match="event"):
+            self.run(self.store.insert(delivery))
 
     def picked(self, number: int) -> Delivery:
         ids = sorted(self.model.deliveries)
@@ -133,14 +169,28 @@ class Histories(RuleBasedStateMachine):
         epoch = self.owned.get(delivery.destination, 1) - stale
         assert self.run(self.store.claim(delivery.id, epoch, now)) == self.model.claim(delivery.id, epoch, now)
 
+    @precondition(lambda self: self.owned)
+    @rule(most=st.integers(1, 3))
+    def claim_what_is_due(self, most: int) -> None:
+        """As a lane does it: in the order in which the store lists it."""
+        now = self.clock.now()
+        for waiting in self.run(self.store.due(sorted(self.owned), now, most)):
+            epoch = self.owned[waiting.destination]
+            claimed = self.run(self.store.claim(waiting.delivery_id, epoch, now))
+            assert claimed == self.model.claim(waiting.delivery_id, epoch, now)
+            assert claimed is not None
+
     def outcome(self, number: int, state: DeliveryState, stale: bool) -> Transition:
         sending = [one for one in self.model.deliveries.values() if one.state is DeliveryState.SENDING]
         delivery = sending[number % len(sending)] if sending else self.picked(number)
         epoch = self.owned.get(delivery.destination, 1) - stale
         due_at = self.clock.now() + timedelta(minutes=1) if state is DeliveryState.RETRYING else None
-        return self.values.outcome(delivery, epoch, state, due_at=due_at)
+        fields = {"attempt": None, "failures": 0} if state is DeliveryState.SUPPRESSED else {}
+        return self.values.outcome(delivery, epoch, state, due_at=due_at, **fields)
 
-    outcomes = st.sampled_from([DeliveryState.DELIVERED, DeliveryState.RETRYING, DeliveryState.DEAD])
+    outcomes = st.sampled_from(
+        [DeliveryState.DELIVERED, DeliveryState.RETRYING, DeliveryState.DEAD, DeliveryState.SUPPRESSED]
+    )
 
     @precondition(lambda self: self.model.deliveries)
     @rule(number=pick, state=outcomes, stale=st.booleans(), times=st.integers(1, 2))
@@ -153,9 +203,12 @@ class Histories(RuleBasedStateMachine):
         assert self.run(together()) == [self.model.record(transition) for _ in range(times)]
 
     @precondition(lambda self: self.model.deliveries)
-    @rule(number=pick, state=st.sampled_from(["pending", "retrying", "suppressed", "merged", "dead"]))
+    @rule(number=pick, state=st.sampled_from(["pending", "retrying", "suppressed", "merged", "dead", "delivered"]))
     def decide(self, number: int, state: str) -> None:
-        transition = self.values.outcome(self.picked(number), None, DeliveryState(state), attempt=None, failures=0)
+        """Move something that waits without an attempt, as far as the page on states allows it."""
+        reason = "" if state == "pending" else "decided"
+        fields = {"attempt": None, "failures": 0, "reason": reason}
+        transition = self.values.outcome(self.picked(number), None, DeliveryState(state), **fields)
         assert self.run(self.store.record(transition)) == self.model.record(transition)
 
     @rule(names=st.sets(destinations))
@@ -171,10 +224,64 @@ class Histories(RuleBasedStateMachine):
         in_flight, now = set(sending[:kept]), self.clock.now()
         assert self.run(self.store.take_back(in_flight, now)) == self.model.take_back(self.owned, in_flight, now)
 
+    # Changes of the rule file
+
     @rule(name=destinations)
-    def bury(self, name: str) -> None:
+    def a_destination_goes(self, name: str) -> None:
         now = self.clock.now()
         assert self.run(self.store.bury(name, now, "gone")) == self.model.bury(name, now, "gone")
+
+    @rule(ruleset=st.sampled_from(RULESETS))
+    def rules_are_renamed(self, ruleset: str) -> None:
+        """Another rule set judges from now on; what was judged keeps the names of its own."""
+        self.ruleset = ruleset
+        self.run(self.store.save_ruleset(self.text_of(ruleset)))
+        self.model.rulesets[ruleset] = self.clock.now()
+
+    def text_of(self, ruleset: str) -> RuleSetText:
+        return RuleSetText(ruleset, f"rules: [{{name: changes of {ruleset}}}]", {}, self.clock.now())
+
+    # Retention and purge
+
+    @rule(
+        age=ages,
+        more=ages,
+        states=st.sets(st.sampled_from([DeliveryState.DEAD, DeliveryState.DELIVERED]), max_size=1),
+        destination=st.none() | destinations,
+        limit=st.integers(1, 3),
+    )
+    def forget(
+        self, age: timedelta, more: timedelta, states: set[DeliveryState], destination: str | None, limit: int
+    ) -> None:
+        now = self.clock.now()
+        expiry = Expiry(now - age, now - age - more, frozenset(states), destination)
+        ids = self.model.expired(expiry)
+        deliveries = [one for event_id in ids for one in self.model.of_event(event_id)]
+        expected = Forgotten(len(ids), len(deliveries), sum(map(self.model.is_unhandled, deliveries)))
+        assert self.everywhere(lambda after: self.store.forgettable(expiry, after, limit)) == expected
+        assert self.everywhere(lambda after: self.store.forget(expiry, after, limit)) == expected
+        for event_id in ids:
+            self.gone.append(self.model.events[event_id])
+            self.model.forget(event_id)
+
+    def everywhere(self, step: Callable[[int], Coroutine[Any, Any, Forgotten]]) -> Forgotten:
+        """Go on from batch to batch until everything was looked at."""
+        total = self.run(step(0))
+        while total.next is not None:
+            total = total.plus(self.run(step(total.next)))
+        return total
+
+    @rule(age=ages, limit=st.integers(1, 3))
+    def forget_the_rest(self, age: timedelta, limit: int) -> None:
+        """What was rejected, and rule sets of which nothing is left."""
+        before = self.clock.now() - age
+        count = self.run(self.store.count_rejected(before))
+        assert count == self.model.forget_rejected(before)
+        while removed := self.run(self.store.forget_rejected(before, limit)):
+            count -= removed
+        assert count == 0
+        kept = self.run(self.store.forget_rulesets(before, [self.ruleset]))
+        assert kept == self.model.forget_rulesets(before, {self.ruleset})
 
     # What goes wrong
 
@@ -196,14 +303,44 @@ class Histories(RuleBasedStateMachine):
             raised = True
         # A repeat writes nothing, so that there is nothing to fail.
         assert raised or event.id not in self.model.events
-        self.harness.heal()
-        for _ in range(2000):
-            if self.store.available:
-                break
-            await asyncio.sleep(0.0005)
-            self.pauses.advance(seconds=0.1)
-        assert self.store.available
+        await self.heal()
         return None if outcome is None else await outcome
+
+    async def heal(self) -> None:
+        self.harness.heal()
+        await until(lambda: self.store.available, meanwhile=lambda: self.pauses.advance(seconds=0.1))
+
+    @precondition(lambda self: self.model.deliveries)
+    @rule(number=pick, verb=st.sampled_from(["claim", "own", "bury", "insert", "take_back", "forget", "save_ruleset"]))
+    def another_verb_fails(self, number: int, verb: str) -> None:
+        """Whatever could not be committed has not happened."""
+        self.harness.fail()
+        try:
+            self.run(self.verb(verb, self.picked(number)))
+        except StoreUnavailable:
+            pass
+        else:
+            assert self.store.available, "it went well although nothing can be synced"
+        self.run(self.heal())
+        if verb == "own":  # the promise: call it again before claiming
+            self.own(set(self.owned))
+
+    async def verb(self, verb: str, delivery: Delivery) -> None:
+        now, name = self.clock.now(), delivery.destination
+        if verb == "claim":
+            await self.store.claim(delivery.id, self.owned.get(name, 1), now)
+        elif verb == "own":
+            await self.store.own(DESTINATIONS, now)
+        elif verb == "bury":
+            await self.store.bury(name, now, "gone")
+        elif verb == "insert":
+            await self.store.insert(self.values.delivery(self.model.events[delivery.event_id], name))
+        elif verb == "take_back":
+            await self.store.take_back((), now)
+        elif verb == "forget":
+            await self.store.forget(Expiry(now, now), 0, 10)
+        else:
+            await self.store.save_ruleset(self.text_of("rules-4"))
 
     @rule()
     def the_process_is_killed(self) -> None:
@@ -236,13 +373,21 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def totals_agree(self) -> None:
-        stats = self.run(self.store.stats())
-        assert stats.deliveries == self.model.by_state()
-        assert (stats.events, stats.rejected) == (len(self.model.events), self.model.rejected)
-        assert stats.repeated_bodies == sum(event.repeated_body for event in self.model.events.values())
-        waiting = self.model.waiting()
+        stats, model = self.run(self.store.stats()), self.model
+        assert stats.deliveries == model.totals()
+        assert stats.events == len(model.events) + model.events_forgotten
+        assert stats.rejected == len(model.rejected) + model.rejected_forgotten
+        repeats = sum(event.repeated_body for event in model.events.values())
+        assert stats.repeated_bodies == repeats + model.repeats_forgotten
+        waiting = model.waiting()
         assert {name: one.pending for name, one in stats.destinations.items() if one.pending} == waiting
-        assert {name: one.lane for name, one in stats.destinations.items() if one.lane} == self.model.lanes
+        assert {name: one.lane for name, one in stats.destinations.items() if one.lane} == model.lanes
+        standing = {key: count for key, count in model.standing().items() if not key[1].is_final}
+        by_state = {
+            (name, state): count for name, one in stats.destinations.items() for state, count in one.by_state.items()
+        }
+        assert by_state == standing
+        assert self.run(self.store.moments([])).waiting_since == model.waiting_since()
         assert self.store.waiting == sum(waiting.values())
         assert set(self.run(self.store.destinations_waiting())) == set(waiting)
 
@@ -250,8 +395,24 @@ class Histories(RuleBasedStateMachine):
     def what_is_due_agrees(self) -> None:
         now: datetime = self.clock.now()
         for names in (DESTINATIONS[:1], DESTINATIONS):
-            assert self.run(self.store.due(names, now, 1000)) == self.model.due(names, now)
+            due = [Waiting.of(delivery) for delivery in self.model.due(names, now)]
+            assert self.run(self.store.due(names, now, 1000)) == due
             assert self.run(self.store.next_due(names, now)) == self.model.next_due(names, now)
+
+    @invariant()
+    def nothing_is_lost_or_moves_as_it_may_not(self) -> None:
+        """Of the deliveries that were there, all are (but what was forgotten), and each went where the page says."""
+        listed = self.run(self.store.deliveries(DeliveryFilter(limit=10_000)))
+        states = {one.delivery.id: one.delivery.state for one in listed}
+        assert states == {one.id: one.state for one in self.model.deliveries.values()}
+        for delivery_id, state in states.items():
+            before = self.states.get(delivery_id, state)
+            assert state is before or state in ALLOWED[before]
+        self.states = states
+
+    @invariant()
+    def the_file_is_sound(self) -> None:
+        assert faults(self.harness.path) == []
 
     def compare_everything(self) -> None:
         counted = self.harness.counted()
@@ -265,15 +426,15 @@ class Histories(RuleBasedStateMachine):
             assert whole.delivery == self.model.deliveries[whole.delivery.id]
             attempts = self.run(self.store.attempts(whole.delivery.id))
             assert [one.outcome for one in attempts] == self.model.outcomes.get(whole.delivery.id, [])
-            assert [one.number for one in attempts] == list(range(1, len(attempts) + 1))
+        for ruleset in (*RULESETS, "rules-4"):
+            kept = self.run(self.store.ruleset(ruleset))
+            assert (None if kept is None else kept.loaded_at) == self.model.rulesets.get(ruleset)
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(
-    max_examples=HISTORIES,
+TestHistories.settings = examples(
+    40,
     stateful_step_count=30,
-    deadline=None,
-    database=None,
     verbosity=Verbosity.quiet,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    suppress_health_check=list(HealthCheck),
 )

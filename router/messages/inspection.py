@@ -1,0 +1,134 @@
+"""What is wrong in templates, found before anything is rendered."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from router.messages.dialect import Fault, did_you_mean, included_names
+from router.messages.environment import TemplateReader
+from router.messages.library import Library
+from router.messages.limits import DEEPEST_CALL
+from router.messages.spec import MessageSpec, Style
+from router.messages.structures import Path, leaves
+
+
+@dataclass(frozen=True)
+class TemplateProblem:
+    """
+    Something to mend in a template.
+
+    Attributes:
+        path: Keys from the rule to the text: `("message",)`, `("body", "title")`.
+        line, column: Within that text, or in the template file; from 1. The column is None where it is not known.
+        template: Name of the template file that holds it, or None where the text stands in the rule.
+    """
+
+    path: Path
+    line: int
+    column: int | None
+    sentence: str
+    template: str | None = None
+
+
+class Inspection:
+    """Looks through the templates of one rule set."""
+
+    def __init__(self, library: Library, reader: TemplateReader) -> None:
+        self._library = library
+        self._reader = reader
+
+    def problems(self, spec: MessageSpec, style: Style) -> list[TemplateProblem]:
+        """List what is wrong in the templates that a rule gives, and in the files that it leads to."""
+        found = []
+        for path, text in self._texts(spec):
+            found += self.text_problems(text, path)
+        if spec.blocks is not None and not isinstance(spec.blocks, list):
+            found.append(TemplateProblem(("blocks",), 1, None, "blocks must be a list of Slack's blocks"))
+        if spec.template is not None:
+            found += self._named_problems(spec.template, style)
+        elif not (spec.message or spec.blocks or spec.has_body or style.forwards_as_is):
+            for name in sorted(self._library.own):
+                if name.startswith(tuple(f"{folder}/" for folder in style.folders)):
+                    found += self.file_problems(name)
+        return list(dict.fromkeys(found))
+
+    def text_problems(self, text: str, path: Path) -> list[TemplateProblem]:
+        """List what is wrong in one text of the rule file that is a template."""
+        found = [_problem(fault, text, path, None) for fault in self._reader.faults(text)]
+        return found or self._included_problems(text, path, None, (), set())
+
+    def file_problems(self, name: str, path: Path = ("template",)) -> list[TemplateProblem]:
+        """List what is wrong in a template file, and in those that it includes."""
+        return self._file_problems(name, path, (), set())
+
+    def own_problems(self) -> list[TemplateProblem]:
+        """List what is wrong in any of the rule file's own templates, used or not."""
+        found = [problem for name in sorted(self._library.own) for problem in self.file_problems(name)]
+        return list(dict.fromkeys(found))
+
+    def _texts(self, spec: MessageSpec) -> list[tuple[Path, str]]:
+        texts: list[tuple[Path, str]] = []
+        if spec.message is not None:
+            texts.append((("message",), spec.message))
+        if spec.subject is not None:
+            texts.append((("subject",), spec.subject))
+        texts += leaves(spec.blocks, ("blocks",))
+        texts += leaves(spec.body, ("body",)) if spec.has_body else []
+        return texts
+
+    def _named_problems(self, wanted: str, style: Style) -> list[TemplateProblem]:
+        name = self._library.named(wanted, style)
+        if name is not None:
+            twin = self._library.text_twin(name, style)
+            return self.file_problems(name) + (self.file_problems(twin) if twin else [])
+        names = self._library.short_names(style)
+        sentence = (
+            f"no template is named '{wanted}' in {style.folder}/ or beside it; there are: {', '.join(names)}"
+            f"{did_you_mean(wanted, names)}"
+        )
+        return [TemplateProblem(("template",), 1, None, sentence)]
+
+    def _file_problems(self, name: str, path: Path, within: tuple[str, ...], seen: set[str]) -> list[TemplateProblem]:
+        text = self._library.text(name)
+        if text is None or name in seen:
+            return []
+        seen.add(name)
+        found = [_problem(fault, text, path, name) for fault in self._reader.faults(text)]
+        return found or self._included_problems(text, path, name, (*within, name), seen)
+
+    def _included_problems(
+        self, text: str, path: Path, name: str | None, within: tuple[str, ...], seen: set[str]
+    ) -> list[TemplateProblem]:
+        """
+        Follow includes and imports; none may lead back to a template that is being rendered.
+
+        Args:
+            within: The files on the way from the rule to this text.
+            seen: Files that need no second look.
+        """
+        found = []
+        for included, line, _ in included_names(self._reader.parse(text)):
+            if included in within:
+                circle = " → ".join((*within[within.index(included) :], included))
+                found.append(
+                    TemplateProblem(path, line, None, f"templates include each other in a circle: {circle}", name)
+                )
+            elif len(within) > DEEPEST_CALL:
+                found.append(TemplateProblem(path, line, None, "templates include each other too deeply", name))
+            else:
+                found += self._file_problems(included, path, within, seen)
+        return found
+
+
+def _problem(fault: Fault, text: str, path: Path, template: str | None) -> TemplateProblem:
+    return TemplateProblem(path, fault.line, _column(fault, text), fault.sentence, template)
+
+
+def _column(fault: Fault, text: str) -> int | None:
+    """Find the word that a fault is about in its line. Jinja knows lines only."""
+    lines = text.splitlines()
+    if not fault.word or fault.line > len(lines):
+        return None
+    match = re.search(rf"(?<!\w){re.escape(fault.word)}(?!\w)", lines[fault.line - 1])
+    return match.start() + 1 if match else None
