@@ -591,7 +591,7 @@ async def test_a_flood_of_empty_lines_is_passed_over(start: Start) -> None:
 
 
 async def test_a_refused_body_leaves_no_word_behind(start: Start) -> None:
-    """Where a body found no room with its last bytes, the connection stays; later it is closed without another answer."""
+    """Where a body finds no room with its last bytes, the connection stays; what comes later is no second answer."""
     site = start(limits=Limits(unfinished_bytes=20))
     peer, body = await site.connect(), b'"' + b"x" * 28 + b'"'
     await peer.send(request(body)[:-15])
