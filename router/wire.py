@@ -30,9 +30,10 @@ _END_OF_HEAD = b"\r\n\r\n"
 # RFC 9110, 5.6.2 (tokens) and 5.5 (values); RFC 9112, 3 (request line) and 5 (fields), read 2026-11.
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([!-~\x80-\xff]++) HTTP/1\.([0-9])\r\n")
+_BLANK_LINES = re.compile(rb"(?:\r\n)*+")
 _FIELDS = re.compile(rb"(?:" + _TOKEN + rb":[\t -~\x80-\xff]*+\r\n)*+")
 
-_LENGTH = re.compile(r"([0-9]+)(?:[ \t]*,[ \t]*\1)*")
+_LENGTH = re.compile(r"([0-9]++)(?:[ \t]*+,[ \t]*+\1)*+")
 _LONGEST_LENGTH = 18
 
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n")
@@ -145,6 +146,11 @@ class RequestReader:
         """What was fed and not read yet."""
         return self._bytes
 
+    @property
+    def has_more(self) -> bool:
+        """Whether something has come that is not read yet."""
+        return bool(self._bytes)
+
     def feed(self, data: bytes) -> None:
         """Take what came in."""
         self._bytes = self._bytes + data if self._bytes else data
@@ -159,9 +165,7 @@ class RequestReader:
         """
         data = self._bytes
         if data.startswith(b"\r\n"):  # some clients send an empty line behind a body: RFC 9112, 2.2
-            while data.startswith(b"\r\n"):
-                data = data[2:]
-            self._bytes = data
+            self._bytes = data = _BLANK_LINES.sub(b"", data, count=1)
         end = data.find(_END_OF_HEAD, self._looked_at)
         if (end if end >= 0 else len(data)) > self._most_head_bytes:
             raise HeadTooLarge

@@ -641,6 +641,41 @@ async def test_a_head_that_is_too_large_is_closed(start: Start) -> None:
 # Slow and vanishing peers
 
 
+async def test_who_sends_many_requests_at_once_leaves_the_others_a_turn(start: Start) -> None:
+    """Hundreds in one segment are answered between those of other peers, not before them."""
+    site = start()
+    greedy, modest = await site.connect(), await site.connect()
+    many = 800  # as many as are read at once
+    await greedy.send(b"GET / HTTP/1.1\r\n\r\n" * many)
+    assert (await modest.ask(b"GET /healthz HTTP/1.1\r\n\r\n")).status == 200
+    assert site.parts.ingress.counts.answers["", "not_found"] < many
+    for _ in range(many):
+        assert (await greedy.response()).status == 404
+
+
+async def test_a_flood_of_empty_lines_is_passed_over(start: Start) -> None:
+    """However many stand before a request, it is answered; a peer that sends nothing else has the time of a head."""
+    site = start()
+    peer, endless = await site.connect(), await site.connect()
+    await peer.send(b"\r\n" * 500_000 + request())
+    assert (await peer.response()).status == 200
+    await endless.send(b"\r\n" * 1000)
+    await until(lambda: site.listener.open_connections == 2)
+    site.clock.advance(seconds=10)
+    assert await endless.is_closed()
+
+
+async def test_a_refused_body_leaves_no_word_behind(start: Start) -> None:
+    """Where a body finds no room with its last bytes, the connection stays; what comes later is no second answer."""
+    site = start(limits=Limits(unfinished_bytes=20))
+    peer, body = await site.connect(), b'"' + b"x" * 28 + b'"'
+    await peer.send(request(body)[:-15])
+    await until(lambda: site.parts.ingress.intake.held == 15)
+    assert (await peer.ask(body[-15:])).status == 503
+    site.clock.advance(seconds=10)
+    assert await peer.is_closed()
+
+
 async def test_a_slow_head_is_closed(start: Start) -> None:
     """So is a kept connection on which nothing comes."""
     site = start()
