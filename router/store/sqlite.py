@@ -83,6 +83,8 @@ class _Reading:
 
     def _start(self) -> None:
         asked, self._asked = self._asked, []
+        if not asked:  # a close was quicker
+            return
         read = partial(self._connection.read, [query for query, _ in asked])
         try:
             reading = asyncio.get_running_loop().run_in_executor(self._thread, read)
@@ -101,6 +103,7 @@ class _Reading:
         self._thread.submit(self._connection.close)
 
     async def close(self) -> None:
+        self._start()  # what is asked already goes first: behind the end it would open the file once more
         await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
         self._thread.shutdown(wait=False)
 

@@ -140,6 +140,17 @@ class TestFile:
         assert (found, missing) == (event, None)
         assert isinstance(impossible, OverflowError)
 
+    async def test_who_asks_as_it_closes_is_answered_first(self, opened: Open, path: Path, values: Values) -> None:
+        """A read of the last moment does not open the file once more behind the end."""
+        store = await opened()
+        event = values.event()
+        await store.accept(event, [])
+        asked = asyncio.ensure_future(store.event(event.id))
+        await asyncio.sleep(0)
+        await store.close()
+        assert await asked == event
+        assert {file.name for file in path.parent.iterdir()} == {"router.db", "router.db.lock"}
+
     async def test_a_closed_store_cannot_be_read(self, opened: Open) -> None:
         """Whoever still asks is told so, and does not wait for ever."""
         store = await opened()
