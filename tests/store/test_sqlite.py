@@ -27,7 +27,8 @@ from router.store import expiry as expiring
 from router.store import queries, schema
 from router.store.base import DeliveryFilter, Expiry, Forgotten
 from router.store.queries import single
-from router.store.sqlite import SqliteReader, SqliteStore
+from router.store.reading import SqliteReader
+from router.store.sqlite import SqliteStore
 from tests.fakes import Clock
 from tests.store.disks import FailingDisk
 from tests.store.values import Values
