@@ -12,7 +12,6 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -87,8 +86,7 @@ class JsonFormatter(_Formatter):
         line |= {key: _bounded(value) for key, value in facts_of(record).items()}
         if trouble := self._trouble(record):
             line["traceback"] = trouble
-        # Strings are redacted one by one: a secret with a quote in it is written differently inside JSON.
-        return json.dumps(_redacted(line, self._redactor), ensure_ascii=True, default=str)
+        return json.dumps(self._redactor.redact_values(line), ensure_ascii=True, default=str)
 
 
 class TextFormatter(_Formatter):
@@ -102,9 +100,8 @@ class TextFormatter(_Formatter):
         ]
         said = "".join(pairs)
         if not self._is_harmless(said, len(pairs)):
-            # A secret with a quote in it is written differently once it is quoted, so values are redacted before that.
-            facts = facts_of(record).items()
-            said = "".join([f" {key}={_word(_redacted(_bounded(value), self._redactor))}" for key, value in facts])
+            facts = self._redactor.redact_values({key: _bounded(value) for key, value in facts_of(record).items()})
+            said = "".join([f" {key}={_word(value)}" for key, value in facts.items()])
         line = f"{self._time(record)} {record.levelname:<7} {self._redactor.redact(record.getMessage())}{said}"
         if not line.isprintable():
             line = line.translate(_BREAKS)
@@ -168,16 +165,6 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-def _redacted(value: Any, redactor: Redactor) -> Any:
-    if isinstance(value, str):
-        return redactor.redact(value)
-    if isinstance(value, Mapping):
-        return {key: _redacted(item, redactor) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_redacted(item, redactor) for item in value]
-    return value
 
 
 def _bounded(value: Any) -> Any:

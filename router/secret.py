@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler
@@ -92,3 +92,17 @@ class Redactor:
         if "tkn.v1_" in text:
             text = _SPACES_API_KEY.sub(MASK, text)
         return text
+
+    def redact_values(self, value: Any) -> Any:
+        """
+        Give plain values back, masked wherever text stands in them; keys stay.
+
+        Before they are written as JSON or in quotes: there a secret with a quote in it is spelled differently.
+        """
+        if isinstance(value, str):
+            return self.redact(value)
+        if isinstance(value, Mapping):
+            return {key: self.redact_values(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.redact_values(item) for item in value]
+        return value

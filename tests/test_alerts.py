@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.fakes import START
 from tests.running import RunningRouter
 from tests.sinks import Received, Sink, answer
 from tests.store.disks import FailingDisk
+from tests.waiting import until
 
 BROKEN = answer(503, "we are closed")
 
@@ -160,6 +162,22 @@ class TestDeadLetters:
                 assert len(admins.received) == 1
                 await router.advance(minutes=1)
                 assert [alert(request)["count"] for request in admins.received] == [1, 2]
+
+    async def test_a_restart_makes_no_alert_come_sooner(self, tmp_path: Path) -> None:
+        """What dies after a restart waits for the end of the ten minutes that began with an alert before it."""
+        async with Sink() as docs, Sink() as admins:
+            docs.answer_with(BROKEN)
+            text = rules(docs, admins, docs_more=NO_RETRY)
+            async with RunningRouter(tmp_path, text) as router:
+                await die(router)
+                await router.advance(seconds=1)
+            assert len(admins.received) == 1
+            async with RunningRouter(tmp_path, text, clock=router.clock) as router:
+                await die(router)
+                await router.advance(minutes=9)
+                assert len(admins.received) == 1
+                await router.advance(minutes=1)
+                assert [alert(request)["count"] for request in admins.received] == [1, 1]
 
     async def test_a_destination_that_was_removed_is_told_of(self, tmp_path: Path) -> None:
         """What waited for it is dead now, and its admin may not have meant that."""
@@ -340,6 +358,29 @@ class TestWrongSignatures:
             await router.advance(minutes=60)
             assert len(admins.received) == 2
 
+    async def test_what_is_refused_while_an_alert_is_stored_counts_for_the_next(self, tmp_path: Path) -> None:
+        """Also where storing it took a while: none is told twice, and none is taken off those to come."""
+        disk = FailingDisk()
+        async with Sink() as docs, Sink() as admins:
+            async with RunningRouter(tmp_path, rules(docs, admins), vfs=disk.name) as router:
+                for _ in range(3):
+                    await router.receive("page.created", Signature="0" * 64)
+                await router.advance(seconds=1)
+                for _ in range(3):
+                    await router.receive("page.created", Signature="0" * 64)
+                disk.fail()
+                await router.advance(minutes=10)
+                disk.heal()
+                await until(lambda: router.app.store.available, meanwhile=lambda: router.clock.advance(seconds=0.1))
+                router.clock.advance(seconds=10)
+                await asyncio.sleep(0)  # the alert is on its way to the disk
+                router.app.alerts.refused("spaces")
+                await router.settle()
+                for _ in range(3):
+                    await router.receive("page.created", Signature="0" * 64)
+                await router.advance(minutes=10)
+            assert [alert(request)["count"] for request in admins.received] == [3, 3, 4]
+
     async def test_who_only_looks_around_alarms_nobody(self, tmp_path: Path) -> None:
         """A scanner that names no event, or two strays in an hour, are no burst."""
         async with Sink() as docs, Sink() as admins, RunningRouter(tmp_path, rules(docs, admins)) as router:
@@ -395,6 +436,21 @@ class TestSilence:
                 assert [alert(request)["last_event_at"] for request in admins.received] == [
                     "2026-03-02T09:15:00.000Z"
                 ] * 2
+
+    async def test_alerts_are_no_sign_of_life_of_a_source_named_router(self, tmp_path: Path) -> None:
+        """A source may have the name under which the router's own events stand."""
+        async with Sink() as docs, Sink() as admins:
+            text = rules(docs, admins, docs_more=NO_RETRY, source="  router: {unsigned: true, expect_every: 1h}\n")
+            async with RunningRouter(tmp_path, text) as router:
+                docs.answer_with(BROKEN)
+                await die(router)
+                await router.advance(seconds=1)
+                assert [alert(request)["kind"] for request in admins.received] == ["dead"]
+            async with RunningRouter(tmp_path, text, clock=router.clock) as router:
+                await router.settle()
+                await router.advance(minutes=61)
+            assert alert(admins.received[-1])["kind"] == "silence"
+            assert alert(admins.received[-1])["last_event_at"] is None
 
     @pytest.mark.parametrize(
         ("last", "told", "due"),

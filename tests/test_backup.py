@@ -15,7 +15,8 @@ import pytest
 from router.errors import StoreRefused
 from router.store.backup import back_up
 from router.store.base import DeliveryFilter, EventFilter
-from router.store.sqlite import SqliteReader, SqliteStore
+from router.store.reading import SqliteReader
+from router.store.sqlite import SqliteStore
 from tests.cli import invoke, invoked
 from tests.fakes import Clock
 from tests.process import RouterProcess

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from router.events import Event
-from router.messages.context import build_namespace, event_title
+from router.messages.context import build_namespace, event_title, lazy_namespace
 from router.payload import JSON, dump_json
 from router.samples import SAMPLES
 from router.sources import KINDS
@@ -59,6 +62,20 @@ def test_an_event_is_taken_apart_once() -> None:
     namespace = build_namespace(event, SPACES, SITE)
     assert build_namespace(event, SPACES, SITE) is namespace
     assert build_namespace(event, SPACES, "other.teamwork.com") is not namespace
+
+
+def test_what_is_found_out_of_an_event_goes_with_it() -> None:
+    """An event that nobody needs is freed at once, whatever was asked of it, and not when rings are looked for."""
+    event = make_event("page.updated", {"page": {"id": 1}})
+    gone = weakref.ref(event)
+    gc.disable()
+    try:
+        assert lazy_namespace(event, SPACES, SITE)["page"] == {"id": 1}
+        build_namespace(event, SPACES, SITE)
+        del event
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(("name", "shape", "body"), EVERY_SHAPE)

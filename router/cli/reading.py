@@ -21,7 +21,7 @@ from router.delivery.judging import explain
 from router.events import DeliveryState
 from router.secret import Redactor
 from router.store.base import DeliveryFilter
-from router.store.sqlite import SqliteReader
+from router.store.reading import SqliteReader
 
 T = TypeVar("T")
 

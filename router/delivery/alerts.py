@@ -160,7 +160,8 @@ class Alerts:
         if self._target() is None:
             return
         subject, now = self._subject(AlertKind.SIGNATURE, source), self._clock.now()
-        if subject.first_at is None or (subject.timer is None and now - subject.first_at > GAP):
+        is_told_of = subject.is_telling or subject.timer is not None
+        if subject.first_at is None or (not is_told_of and now - subject.first_at > GAP):
             subject.count, subject.first_at = 0, now
         subject.count += 1
         if subject.count >= BURST:
@@ -220,6 +221,10 @@ class Alerts:
         untold = next((one for one in await self._store.untold() if one.destination == destination), None)
         if untold is None:
             return False
+        if untold.last_alert_at is not None and untold.last_alert_at + GAP > self._clock.now():
+            subject = self._subject(AlertKind.DEAD, destination)
+            subject.told_at, subject.again = untold.last_alert_at, True  # by an earlier process, or in a lost commit
+            return False
         dead = await self._store.deliveries(
             DeliveryFilter(state=DeliveryState.DEAD, destination=destination, limit=_LOOKED_AT)
         )
@@ -255,7 +260,7 @@ class Alerts:
             log.error("alert.unsent", extra={"alert": model["title"], "hint": "defaults.alerts names nobody to tell"})
             return False
         now, ruleset = self._clock.now(), self._configuration().hash
-        body = dump_json({"alert": {key: self._masked(value) for key, value in model.items()}})
+        body = dump_json({"alert": self._redactor.redact_values(model)})
         event = make_own_event(
             f"alert.{model['kind']}", OWN_SOURCE, body, event_id=self._ids.next(), at=now, ruleset=ruleset
         )
@@ -277,12 +282,6 @@ class Alerts:
         )
         self._hand_over(event, [delivery])
         return True
-
-    def _masked(self, value: JSON) -> JSON:
-        """Mask text by text: in JSON a secret may be written differently, and the name of a key may look like one."""
-        if isinstance(value, list):
-            return [self._masked(item) for item in value]
-        return self._redactor.redact(value) if isinstance(value, str) else value
 
     def _target(self) -> str | None:
         """Who is told; None where nobody is named, or where what is named takes nothing."""

@@ -13,7 +13,7 @@ from router.config.model import Configuration
 from router.delivery.alert_texts import about_silence
 from router.errors import StoreUnavailable
 from router.payload import JSON
-from router.store.base import EventFilter, Store
+from router.store.base import Store
 
 GRACE = timedelta(minutes=16)
 """After a start: so long does Spaces try again what it could not deliver while the router was down."""
@@ -75,10 +75,10 @@ class Silences:
     async def begin(self) -> None:
         """Watch the sources of the current rule set, and no others."""
         self.stop()
-        for name, source in self._configuration().sources.items():
-            if source.expect_every is not None and name not in self._before:
-                events = await self._store.events(EventFilter(source=name, limit=1))
-                self._before[name] = events[0].received_at if events else None
+        expected = [name for name, source in self._configuration().sources.items() if source.expect_every is not None]
+        if unknown := [name for name in expected if name not in self._before]:
+            last = (await self._store.moments(unknown)).last_event_at
+            self._before |= {name: last.get(name) for name in unknown}
         for name in self._configuration().sources:
             self._watch(name)
 

@@ -66,28 +66,40 @@ def build_namespace(event: Event, kind: SourceKind, site: str | None) -> dict[st
 def lazy_namespace(event: Event, kind: SourceKind, site: str | None) -> LazyNamespace:
     """Give the same, of which what nobody asks for is not worked out: for conditions, which ask for few words."""
     key = (lazy_namespace, kind.name, site)
-    namespace: LazyNamespace | None = event.derived.get(key)
-    if namespace is None:
-        namespace = event.derived[key] = LazyNamespace(event, kind, site)
-    return namespace
+    known: _Known | None = event.derived.get(key)
+    if known is None:
+        known = event.derived[key] = _Known()
+    return LazyNamespace(event, kind, site, known)
+
+
+class _Known:
+    """
+    What was found out of an event, kept with it. It must not lead back to the event, which would then stay in memory,
+    with a body of megabytes, until Python looks for rings.
+    """
+
+    __slots__ = ("found", "model", "words")
+
+    def __init__(self) -> None:
+        self.words: dict[str, JSON] = {}
+        self.found: JSON = None
+        self.model: Mapping[str, JSON] | None = None
 
 
 class LazyNamespace(Mapping[str, JSON]):
     """The words of a namespace, each found out when it is first asked for."""
 
-    __slots__ = ("_action", "_event", "_found", "_kind", "_known", "_model", "_resource", "_site")
+    __slots__ = ("_action", "_event", "_kind", "_known", "_resource", "_site")
 
-    def __init__(self, event: Event, kind: SourceKind, site: str | None) -> None:
+    def __init__(self, event: Event, kind: SourceKind, site: str | None, known: _Known) -> None:
         self._event = event
         self._kind = kind
         self._site = site
         self._resource, self._action = resource_and_action(event.name)
-        self._known: dict[str, JSON] = {}
-        self._found: JSON = None
-        self._model: Mapping[str, JSON] | None = None
+        self._known = known
 
     def __getitem__(self, word: str) -> JSON:
-        known = self._known
+        known = self._known.words
         if word not in known:
             known[word] = self._find_out(word)
         return known[word]
@@ -108,18 +120,19 @@ class LazyNamespace(Mapping[str, JSON]):
             return _link(self._site, resource, self["page"], self["space"])
         if word not in (resource, *FIXED_WORDS):
             raise KeyError(word)
-        if self._model is None:
-            self._found = self._kind.unwrap(event.name, event.payload)
-            self._model = first_model(self._found)
+        known = self._known
+        if known.model is None:
+            known.found = self._kind.unwrap(event.name, event.payload)
+            known.model = first_model(known.found)
         if word == "actor":
             user = self["user"] if resource == "user" else None
-            return _actor(self._action, self._model, event.payload, user if isinstance(user, dict) else None)
+            return _actor(self._action, known.model, event.payload, user if isinstance(user, dict) else None)
         if word == resource:
-            shown = _shown_model(resource, self._found, self._model, event.payload)
+            shown = _shown_model(resource, known.found, known.model, event.payload)
             return _as_page(shown) if word == "page" else _as_space(shown) if word == "space" else shown
         if word == "page":
-            return _referred("page", "pages", self._model, event.payload)
-        return _space_of(self._model, self["page"], event.payload)
+            return _referred("page", "pages", known.model, event.payload)
+        return _space_of(known.model, self["page"], event.payload)
 
 
 def event_title(event_name: str) -> str:

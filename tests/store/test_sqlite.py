@@ -27,7 +27,8 @@ from router.store import expiry as expiring
 from router.store import queries, schema
 from router.store.base import DeliveryFilter, Expiry, Forgotten
 from router.store.queries import single
-from router.store.sqlite import SqliteReader, SqliteStore
+from router.store.reading import SqliteReader
+from router.store.sqlite import SqliteStore
 from tests.fakes import Clock
 from tests.store.disks import FailingDisk
 from tests.store.values import Values
@@ -139,6 +140,17 @@ class TestFile:
         found, impossible, missing = await asyncio.gather(*asked, return_exceptions=True)
         assert (found, missing) == (event, None)
         assert isinstance(impossible, OverflowError)
+
+    async def test_who_asks_as_it_closes_is_answered_first(self, opened: Open, path: Path, values: Values) -> None:
+        """A read of the last moment does not open the file once more behind the end."""
+        store = await opened()
+        event = values.event()
+        await store.accept(event, [])
+        asked = asyncio.ensure_future(store.event(event.id))
+        await asyncio.sleep(0)
+        await store.close()
+        assert await asked == event
+        assert {file.name for file in path.parent.iterdir()} == {"router.db", "router.db.lock"}
 
     async def test_a_closed_store_cannot_be_read(self, opened: Open) -> None:
         """Whoever still asks is told so, and does not wait for ever."""
