@@ -105,6 +105,14 @@ def test_carets_stand_below_what_is_meant() -> None:
     assert line[problem.column - 1 : problem.column - 1 + problem.width] == "dcos"
 
 
+def test_a_comment_is_left_out_of_what_is_shown() -> None:
+    """An old token may stand in it, so it is not shown; nor is a mask, which would only puzzle."""
+    text = SMALL.replace('{token: "${SPACES_TOKEN}"}', "\n    token: ${MISSING}   # before: an-old-token")
+    told = format_text(problems_of(text))
+    assert "token: ${MISSING}\n" in told
+    assert "#" not in told
+
+
 class TestExample:
     """The example that everybody starts from."""
 

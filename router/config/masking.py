@@ -17,6 +17,7 @@ _REFERENCE = re.compile(r"\$\{[A-Za-z0-9_]*\}?")
 _WORD = re.compile(r"""\$\{[A-Za-z0-9_]*\}?|[^\s\[\]{},"':]+|:(?!\s|$)[^\s\[\]{},"']*""")
 _COLON = re.compile("[\"' ]*:")
 _NAME_LINE = re.compile(r"\s{0,4}([a-z0-9-]+):\s*(?:[{\[]|$)")
+_HIDDEN_COMMENT = re.compile(rf"(?<=\S)\s+#{re.escape(MASK)}$")
 _LONGEST_LINE = 4_000  # longer ones are written by programs, and read by nobody
 _SECTION_WITHOUT_COLON = re.compile(r"(sources|destinations)\s*")
 _DEPTH_OF_KEYS = 2  # above them stand the section and the name of a source or destination
@@ -162,7 +163,8 @@ class SourceLines:
                 marker += len(MASK) - (end - start)
             elif column - 1 > start:
                 marker = start + 1
-        return text, marker
+        without_comment = _HIDDEN_COMMENT.sub("", text)
+        return (without_comment if marker <= len(without_comment) else text), marker
 
     def _hide(self, start: int, end: int) -> None:
         line = bisect_right(self._starts, start)
