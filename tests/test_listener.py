@@ -540,7 +540,7 @@ async def test_what_cannot_be_read_is_told_to_the_peer_and_in_the_log(
     }
     [line] = [record for record in caplog.records if record.message == "request.malformed"]
     assert vars(line)["reason"] == "header line 6 is malformed"
-    assert site.parts.ingress.counts.other == 1
+    assert site.parts.ingress.counts.answers["", "malformed"] == 1
 
 
 @pytest.mark.parametrize(
