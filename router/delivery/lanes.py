@@ -80,7 +80,7 @@ class Lanes:
 
     def hand_over(self, event: Event, deliveries: Sequence[Delivery]) -> None:
         """Take what was just stored. Calls come in the order of the events."""
-        self.recent.put(event)
+        self.recent.put(event, sum(not delivery.state.is_final for delivery in deliveries))
         for delivery in deliveries:
             if delivery.state is DeliveryState.SENDING:
                 if (lane := self._reserved_at(delivery.destination)) is not None:
