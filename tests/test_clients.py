@@ -221,11 +221,20 @@ async def test_idle_connection_is_closed(sink: Sink) -> None:
     connection = await pool.connect(origin, 1)
     await connection.exchange(b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n", b"x")
     pool.keep(origin, connection)
-    assert pool.take(origin) is connection
-    pool.keep(origin, connection)
     await sink.wait_until_unconnected()
     assert pool.take(origin) is None
     await pool.close()
+
+
+async def test_connection_that_comes_back_after_the_end_is_closed(sink: Sink) -> None:
+    """Whoever still waits for an answer while the client closes leaves nothing open behind."""
+    pool = Pool(HostLookups(), trusted_certificates)
+    origin = Origin("127.0.0.1", sink.port, tls=False)
+    connection = await pool.connect(origin, 1)
+    await pool.close()
+    await connection.exchange(b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n", b"x")
+    pool.keep(origin, connection)
+    await sink.wait_until_unconnected()
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "GET"])

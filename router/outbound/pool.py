@@ -58,6 +58,7 @@ class Pool:
         self._keep_alive = keep_alive
         self._idle: dict[Origin, list[tuple[float, Connection]]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
 
     def take(self, origin: Origin) -> Connection | None:
         """Give the connection that was used last, as long as it can be used again."""
@@ -71,7 +72,8 @@ class Pool:
 
     def keep(self, origin: Origin, connection: Connection) -> None:
         """Take back a connection after an answer; one that its server closes is forgotten."""
-        if not connection.is_kept:
+        if self._closed or not connection.is_kept:
+            connection.abort()
             return
         loop = asyncio.get_running_loop()
         self._idle.setdefault(origin, []).append((loop.time(), connection))
@@ -144,6 +146,7 @@ class Pool:
 
     async def close(self) -> None:
         """Close all idle connections; those in use end with their requests."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         for kept in self._idle.values():
