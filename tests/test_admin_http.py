@@ -424,6 +424,16 @@ async def test_a_bug_of_ours_is_not_shown(router: RunningRouter, caplog: pytest.
     await server.close_all_connections()
 
 
+async def test_a_refusal_is_a_short_line(router: RunningRouter, caplog: pytest.LogCaptureFixture) -> None:
+    """Who is refused cannot fill the log with a long path or method."""
+    caplog.set_level("INFO", logger="router.admin")
+    host = router.app.admin_url.removeprefix("http://")
+    await wire(router, f"{'M' * 5000} /{'p' * 5000} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    (record,) = (record for record in caplog.records if record.message == "admin.refused")
+    facts = vars(record)
+    assert (len(facts["method"]), len(facts["path"])) == (256, 256)
+
+
 async def test_refusals_are_logged_without_the_query(router: RunningRouter, caplog: pytest.LogCaptureFixture) -> None:
     """A line for each refusal says what was asked and why it was refused."""
     caplog.set_level("INFO", logger="router.admin")

@@ -17,6 +17,7 @@ from router.admin.refusal import Refused
 from router.admin.serialise import Shown
 from router.config.settings import Address
 from router.errors import StoreUnavailable
+from router.intake import shown
 from router.payload import JSON, dump_json
 
 log = logging.getLogger("router.admin")
@@ -146,7 +147,8 @@ class AdminHandler(RequestHandler):
         value: BaseException | None,
         tb: TracebackType | None,  # noqa: ARG002
     ) -> None:
-        facts = {"method": self.request.method, "path": self.request.path, "peer": self.request.remote_ip}
+        request = self.request
+        facts = {"method": shown(request.method or ""), "path": shown(request.path), "peer": request.remote_ip}
         if isinstance(value, Refused | HTTPError | StoreUnavailable):
             status = self._refusal(getattr(value, "status_code", 500), value).status
             log.info("admin.refused", extra=facts | {"status": status, "reason": str(value)})
