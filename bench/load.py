@@ -52,7 +52,7 @@ end
 _STOP = """\
 response = function()
   answered = answered + 1
-  if answered == %d then wrk.thread:stop() end
+  if answered == %d then os.exit(0) end
 end
 """
 

@@ -101,6 +101,8 @@ class Connection:
                     self._host.ended(self)
                 if not goes_on:
                     break
+                if self._reader.has_more:
+                    await asyncio.sleep(0)  # who sends many requests at once leaves the others a turn
         except StreamClosedError:
             return
         except BadRequest as error:
@@ -175,6 +177,7 @@ class Connection:
         finally:
             ingress.intake.give_back(self._held)
             self._held = 0
+            self._late = None
 
     async def _body(self, head: Head, admission: Admission) -> bytes:
         piece = self._piece(admission)
@@ -190,7 +193,6 @@ class Connection:
             await self._read()
             pieces.append(self._piece(admission))
         self._host.bodies.forget(self)
-        self._late = None
         return b"".join(pieces)
 
     def _piece(self, admission: Admission) -> bytes:

@@ -2,9 +2,9 @@
 HTTP/1.1 as bytes: requests are read off the wire, answers are written for it.
 
 The reader takes the one way in which RFC 9112 writes a request, and refuses every other: bare line feeds, folded lines,
-white space before a colon, control characters, two lengths that differ, a length beside chunks, another transfer
-coding, chunk extensions, trailers. So nobody who stands before this server can have read a request differently and let
-a second one pass inside it. tests/test_wire.py compares it with llhttp, the parser of Node.js.
+white space before a colon, control characters, two lengths that differ, a length beside chunks, other transfer codings,
+chunk extensions, trailers. So no proxy before this server can have read a request differently and let a second one pass
+inside it. tests/test_wire.py compares it with llhttp, the parser of Node.js.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ _END_OF_HEAD = b"\r\n\r\n"
 # RFC 9110, 5.6.2 (tokens) and 5.5 (values); RFC 9112, 3 (request line) and 5 (fields), read 2026-11.
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([!-~\x80-\xff]++) HTTP/1\.([0-9])\r\n")
+_BLANK_LINES = re.compile(rb"(?:\r\n)*+")
 _FIELDS = re.compile(rb"(?:" + _TOKEN + rb":[\t -~\x80-\xff]*+\r\n)*+")
 
-_LENGTH = re.compile(r"([0-9]+)(?:[ \t]*,[ \t]*\1)*")
+_LENGTH = re.compile(r"([0-9]++)(?:[ \t]*+,[ \t]*+\1)*+")
 _LONGEST_LENGTH = 18
 
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n")
@@ -140,6 +141,16 @@ class RequestReader:
         """Bytes of the body that the peer is still to send; None where it did not say."""
         return max(0, self._left - len(self._bytes)) if self._awaited is None else None
 
+    @property
+    def rest(self) -> bytes:
+        """What was fed and not read yet."""
+        return self._bytes
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something has come that is not read yet."""
+        return bool(self._bytes)
+
     def feed(self, data: bytes) -> None:
         """Take what came in."""
         self._bytes = self._bytes + data if self._bytes else data
@@ -154,9 +165,7 @@ class RequestReader:
         """
         data = self._bytes
         if data.startswith(b"\r\n"):  # some clients send an empty line behind a body: RFC 9112, 2.2
-            while data.startswith(b"\r\n"):
-                data = data[2:]
-            self._bytes = data
+            self._bytes = data = _BLANK_LINES.sub(b"", data, count=1)
         end = data.find(_END_OF_HEAD, self._looked_at)
         if (end if end >= 0 else len(data)) > self._most_head_bytes:
             raise HeadTooLarge

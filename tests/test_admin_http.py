@@ -245,6 +245,16 @@ async def test_a_body_too_large_is_refused_before_it_is_read(router: RunningRout
     assert status == 200
 
 
+@pytest.mark.parametrize("length", ["\xb2", "+2", "-1", "0x2", "2, 3", ""])
+async def test_a_length_that_is_no_number_is_400(router: RunningRouter, length: str) -> None:
+    """Also one that Python takes for a digit."""
+    host = router.app.admin_url.removeprefix("http://")
+    said = await wire(
+        router, f"POST /-/reload HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{{}}".encode("latin-1")
+    )
+    assert said.startswith(b"HTTP/1.1 400 ")
+
+
 async def test_a_body_that_breaks_off_changes_nothing(router: RunningRouter) -> None:
     """Who hangs up in the middle of a request has asked for nothing."""
     host, _, port = router.app.admin_url.removeprefix("http://").partition(":")

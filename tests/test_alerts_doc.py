@@ -70,6 +70,13 @@ def test_the_message_is_what_goes_out() -> None:
     assert message.text == block("text").strip()
 
 
+def test_the_advice_fits_what_a_replay_does_when_there_is_a_fallback() -> None:
+    """A replay of many leaves out what the fallback got, so whoever follows the advice is told of it before."""
+    dead = about_deaths(Untold("docs", 1, START), [], waiting=0, fallback="ops")
+    assert str(dead["advice"]).endswith("\nThis leaves out what ops got instead; --again takes that too.")
+    assert "--again" not in str(deaths()["advice"])
+
+
 def test_the_json_is_what_goes_out() -> None:
     """The same keys and values; where the page leaves words out, it says so by an ellipsis."""
     shown, made = json.loads(block("json"))["alert"], deaths()

@@ -150,6 +150,8 @@ async def test_choice(router: RunningRouter) -> None:
     assert await found(rule="pages") == [first, second]
     assert await found(since="2026-03-02T10:00:00Z") == [second]
     assert await found(until="2026-03-02T11:00:00+01:00") == [first, moved]
+    assert await found(until="9999-12-31T23:59:59Z") == [first, moved, second]
+    assert await found(since="9999-12-31T23:59:59Z") == []
     assert await found(since="2026-03-02T09:15:00Z", until="2026-03-02T10:15:00Z", rule="moves") == [moved]
     assert len(await router.deliveries()) == 5
 

@@ -135,7 +135,7 @@ async def test_show_a_delivery(tmp_path: Path) -> None:
     assert waiting.stdout.startswith(f"delivery {retrying['id']}: retrying\n")
     assert "The latest attempt failed; the next one is due" in waiting.stdout
     assert "1. 2026-03-02" in waiting.stdout
-    assert "temporary with status 503" in waiting.stdout
+    assert "failed (temporary) with status 503" in waiting.stdout
     assert "later, please" in waiting.stdout
 
 
@@ -156,6 +156,20 @@ async def test_show_an_event(tmp_path: Path) -> None:
     assert '"title": "Release checklist"' in result.stdout
     assert exact["payload"]["page"]["title"] == "Release checklist"
     assert [one["id"] for one in exact["deliveries"]] == [delivery["id"]]
+
+
+async def test_why_a_delivery_of_an_event_failed_is_set_off_from_the_table(tmp_path: Path) -> None:
+    """Each line of a long reason begins in the same column."""
+    async with Sink() as sink, RunningRouter(tmp_path, rules(sink.url)) as router:
+        sink.answer_with(answer(503, "the wiki is closed for repairs " * 5))
+        event = await router.accept("page.created")
+        await router.settle()
+        result = await ask(router, "show", event)
+    _, table = result.stdout.split("1 delivery\n")
+    _, _, why, more, *_ = table.splitlines()
+    assert why.startswith("      after 1 attempt")
+    assert more.startswith("      ")
+    assert not more.startswith("       ")
 
 
 async def test_an_event_that_nothing_matches_says_so(tmp_path: Path) -> None:

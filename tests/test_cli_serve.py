@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from router.cli.addresses import AddressType
 from router.cli.options import SizeType
+from router.config.settings import Address
 from tests.cli import COMMAND, invoke, invoked, run
 from tests.process import RouterProcess, ended
 
@@ -212,6 +214,12 @@ def test_an_address_that_is_not_ours(rules: Path, address: str, code: int, told:
     assert result.returncode == code
     assert told in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("given", ["127.0.0.1:8091", "http://127.0.0.1:8091", "http://127.0.0.1:8091/"])
+def test_the_admin_address_may_be_written_as_other_commands_write_it(given: str) -> None:
+    """`SPACES_ROUTER_ADMIN` is one variable for all commands, so `serve` reads it with `http://` too."""
+    assert AddressType(as_url=True).convert(given, None, None) == Address("127.0.0.1", 8091)
 
 
 def test_a_store_that_cannot_be_opened_exits_with_1(rules: Path) -> None:

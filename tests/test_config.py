@@ -105,6 +105,14 @@ def test_carets_stand_below_what_is_meant() -> None:
     assert line[problem.column - 1 : problem.column - 1 + problem.width] == "dcos"
 
 
+def test_a_comment_is_left_out_of_what_is_shown() -> None:
+    """An old token may stand in it, so it is not shown; nor is a mask, which would only puzzle."""
+    text = SMALL.replace('{token: "${SPACES_TOKEN}"}', "\n    token: ${MISSING}   # before: an-old-token")
+    told = format_text(problems_of(text))
+    assert "token: ${MISSING}\n" in told
+    assert "#" not in told
+
+
 class TestExample:
     """The example that everybody starts from."""
 
@@ -215,6 +223,14 @@ class TestFiles:
         with pytest.raises(ConfigurationInvalid) as raised:
             load(path, {})
         assert told in str(raised.value)
+
+    def test_thousands_of_problems_in_one_value_are_told_in_time(self, tmp_path: Path) -> None:
+        """Each place in a long text is found without reading the text again from its begin."""
+        path = self.write(tmp_path, SMALL.replace("${SPACES_TOKEN}", "${NOT_SET} " * 20_000))
+        with pytest.raises(ConfigurationInvalid) as raised:
+            load(path, ENVIRON)
+        assert len(raised.value.problems) == 1_001
+        assert raised.value.problems[-2].column == raised.value.problems[0].column + 999 * len("${NOT_SET} ")
 
     def test_missing_file_and_folder(self, tmp_path: Path) -> None:
         """A wrong path is told in a sentence."""

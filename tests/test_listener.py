@@ -477,8 +477,39 @@ async def test_unfinished_bodies_have_room_for_so_many_bytes_in_all(start: Start
         b"POST /hooks/spaces\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
         b"nonsense\r\n\r\n",
+        request(length=None, extra=b"Transfer-Encoding: chunked\r\nContent-Length: 48\r\n"),
+        request(length="48, 47"),
+        request(length=None, extra=b"Content-Length:\r\n"),
+        request(length=None, extra=b"Transfer-Encoding: chunked, identity\r\n"),
+        request(length=None, extra=b"Transfer-Encoding: \x0bchunked\r\n"),
+        request(length=None, extra=b"Transfer-Encoding: xchunked\r\n"),
+        chunked(PAGE).replace(b"HTTP/1.1", b"HTTP/1.0"),
+        request(extra=b"X: folded\r\n Content-Length: 5\r\n"),
+        request(extra=b"X: folded\r\n\tagain\r\n"),
+        request(extra=b"X: bare line feed\nContent-Length: 5\r\n"),
+        request(extra=b"X: bare carriage return\rContent-Length: 5\r\n"),
+        request(extra=b"Content-Length : 5\r\n"),
+        request(extra=b"Content-Length\t: 5\r\n"),
+        request(extra=b"Content Length: 5\r\n"),
+        request(extra=b": no name\r\n"),
+        request(extra=b"\xe9: no token\r\n"),
+        request(extra=b"X: \x7f\r\n"),
+        request().replace(b"HTTP/1.1\r\n", b"HTTP/1.1\n"),
+        request().replace(b" HTTP/1.1", b"  HTTP/1.1"),
+        request().replace(b" HTTP/1.1", b" HTTP/2.0"),
+        request().replace(b"POST ", b" POST "),
+        chunked(end=b"5;name=value\r\nabcde\r\n0\r\n\r\n", headers=signed()),
+        chunked(end=b"5;a\nabcde\r\n0\r\n\r\n", headers=signed()),
+        chunked(end=b"5 \r\nabcde\r\n0\r\n\r\n", headers=signed()),
+        chunked(end=b"0x5\r\nabcde\r\n0\r\n\r\n", headers=signed()),
+        chunked(end=b"5\nabcde\r\n0\r\n\r\n", headers=signed()),
+        chunked(end=b"5\r\nabcde\n0\r\n\r\n", headers=signed()),
+        chunked(end=b"10000000000000005\r\nabcde\r\n0\r\n\r\n", headers=signed()),
+        chunked(end=b"0\r\nContent-Length: 5\r\n\r\n", headers=signed()),
+        chunked(end=b"0\r\nX: trailer\r\n\r\n", headers=signed()),
+        chunked(end=b"0\r\n\n", headers=signed()),
     ],
-    ids=range(22),
+    ids=range(53),
 )
 async def test_a_request_that_could_be_read_in_two_ways_is_400_and_the_end(start: Start, data: bytes) -> None:
     """Nothing can be smuggled in behind it: one answer, and the connection is closed."""
@@ -492,7 +523,51 @@ async def test_a_request_that_could_be_read_in_two_ways_is_400_and_the_end(start
 
 async def test_a_length_given_twice_alike_is_one_length(start: Start) -> None:
     """Some proxies repeat it."""
-    assert (await start().ask(request(length="48", extra=b"Content-Length: 48\r\n"))).status == 200
+    peer = await start().connect()
+    assert (await peer.ask(request(length="48", extra=b"Content-Length: 48\r\n"))).status == 200
+    assert (await peer.ask(request(length="48, 48", headers=signed(delivery="d-2")))).status == 200
+
+
+async def test_what_cannot_be_read_is_told_to_the_peer_and_in_the_log(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So that whoever runs the proxy before us can find out what it does; without repeating what it sent."""
+    site = start()
+    response = await site.ask(request(extra=b"Api-Key : hunter2hunter2\r\n"))
+    assert parse_body(response.body) == {
+        "error": "malformed",
+        "message": "this is not a request that can be read: header line 6 is malformed",
+    }
+    [line] = [record for record in caplog.records if record.message == "request.malformed"]
+    assert vars(line)["reason"] == "header line 6 is malformed"
+    assert site.parts.ingress.counts.other == 1
+
+
+@pytest.mark.parametrize(
+    ("extra", "status"),
+    [
+        (b"Event: page.deleted\r\n", 400),
+        (f"Signature: {SIGNATURE}\r\n".encode(), 401),
+        (b"Delivery: d-2\r\n", 200),
+    ],
+)
+async def test_a_header_that_comes_twice_counts_with_both_values(start: Start, extra: bytes, status: int) -> None:
+    """Neither of them is chosen: two events are none, two signatures are none, and two ids are an odd one."""
+    site = start()
+    assert (await site.ask(request(extra=extra))).status == status
+    assert [event.upstream_id for event in site.parts.store.events] == (["d-1,d-2"] if status == 200 else [])
+
+
+@pytest.mark.parametrize("body", [request(), chunked(PAGE)], ids=["length", "chunks"])
+async def test_a_wish_for_another_protocol_is_passed_over(start: Start, body: bytes) -> None:
+    """Clients that would rather speak HTTP/2 say so in their first request; it is answered like any other."""
+    site = start()
+    wish = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+    peer = await site.connect()
+    assert (await peer.ask(body.replace(b"\r\n", b"\r\n" + wish, 1))).status == 200
+    assert (await peer.ask(request(b"", method="CONNECT", path="router.example:443", length=None))).status == 404
+    assert (await peer.ask(request(b"", method="GET", path="/healthz", length=None))).status == 200
+    assert [event.body for event in site.parts.store.events] == [PAGE]
 
 
 async def test_mangled_requests_break_nothing(start: Start) -> None:
@@ -566,6 +641,41 @@ async def test_a_head_that_is_too_large_is_closed(start: Start) -> None:
 # Slow and vanishing peers
 
 
+async def test_who_sends_many_requests_at_once_leaves_the_others_a_turn(start: Start) -> None:
+    """Hundreds in one segment are answered between those of other peers, not before them."""
+    site = start()
+    greedy, modest = await site.connect(), await site.connect()
+    many = 800  # as many as are read at once
+    await greedy.send(b"GET / HTTP/1.1\r\n\r\n" * many)
+    assert (await modest.ask(b"GET /healthz HTTP/1.1\r\n\r\n")).status == 200
+    assert site.parts.ingress.counts.answers["", "not_found"] < many
+    for _ in range(many):
+        assert (await greedy.response()).status == 404
+
+
+async def test_a_flood_of_empty_lines_is_passed_over(start: Start) -> None:
+    """However many stand before a request, it is answered; a peer that sends nothing else has the time of a head."""
+    site = start()
+    peer, endless = await site.connect(), await site.connect()
+    await peer.send(b"\r\n" * 500_000 + request())
+    assert (await peer.response()).status == 200
+    await endless.send(b"\r\n" * 1000)
+    await until(lambda: site.listener.open_connections == 2)
+    site.clock.advance(seconds=10)
+    assert await endless.is_closed()
+
+
+async def test_a_refused_body_leaves_no_word_behind(start: Start) -> None:
+    """Where a body finds no room with its last bytes, the connection stays; what comes later is no second answer."""
+    site = start(limits=Limits(unfinished_bytes=20))
+    peer, body = await site.connect(), b'"' + b"x" * 28 + b'"'
+    await peer.send(request(body)[:-15])
+    await until(lambda: site.parts.ingress.intake.held == 15)
+    assert (await peer.ask(body[-15:])).status == 503
+    site.clock.advance(seconds=10)
+    assert await peer.is_closed()
+
+
 async def test_a_slow_head_is_closed(start: Start) -> None:
     """So is a kept connection on which nothing comes."""
     site = start()
@@ -580,6 +690,33 @@ async def test_a_slow_head_is_closed(start: Start) -> None:
     for peer in (slow, idle, silent):
         assert await peer.is_closed()
     assert site.listener.open_connections == 1
+
+
+async def test_a_peer_that_does_not_read_its_answers_is_closed(start: Start) -> None:
+    """Nothing more of it is answered meanwhile, and its time is that of a head."""
+    site = start()
+    loop = asyncio.get_running_loop()
+    with socket.socket() as greedy:
+        greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        greedy.setblocking(False)
+        await loop.sock_connect(greedy, ("127.0.0.1", site.listener.port))
+        await until(lambda: site.listener.open_connections == 1)
+        [connection] = site.listener._connections
+        connection._stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        await loop.sock_sendall(greedy, b"GET /healthz HTTP/1.1\r\n\r\n" * 500)
+        await until(connection._stream.writing)
+        site.clock.advance(seconds=10)
+        await until(lambda: site.listener.open_connections == 0)
+
+
+async def test_many_requests_at_once_leave_the_others_a_turn(start: Start) -> None:
+    """Also where none of them has to wait for the disk."""
+    site = start()
+    greedy, other = await site.connect(), await site.connect()
+    await greedy.send(request(b"", method="GET", path="/healthz", length=None) * 2000)
+    assert (await other.ask(request())).status == 200
+    for _ in range(2000):
+        assert (await greedy.response()).status == 200
 
 
 async def test_a_slow_body_is_408(start: Start) -> None:

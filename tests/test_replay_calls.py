@@ -159,7 +159,7 @@ async def test_rejected_request_is_named_and_taken(router: RunningRouter) -> Non
     status, told = await ask(router, f"/api/v1/rejected/{number}/replay", "POST")
     assert (status, told["error"]) == (422, "bad_event_name")
     assert "the header Event is 'page updated?'" in told["message"]
-    assert "say with 'event' which one it is" in told["message"]
+    assert "say with 'event' which one it is (on the command line: --event-name" in told["message"]
     router.clock.advance(minutes=60)
     status, told = await ask(router, f"/api/v1/rejected/{number}/replay", "POST", json={"event": "page.updated"})
     await router.settle()

@@ -121,6 +121,7 @@ def test_the_sdist_can_be_worked_with(packages: Path) -> None:
             "templates",
             "tests",
             "docs",
+            "deploy",
             "scripts",
             "bench",
             "rules.example.yaml",

@@ -72,7 +72,7 @@ class AdminHandler(RequestHandler):
         if isinstance(self.request.connection, HTTP1Connection):
             self.request.connection.set_max_body_size(2 * MAX_BODY_BYTES)  # beyond our own, which answers in JSON
         length = headers.get("Content-Length", "0")
-        if length.isdigit() and int(length) > MAX_BODY_BYTES:
+        if length.isascii() and length.isdigit() and int(length) > MAX_BODY_BYTES:
             raise _too_large()
 
     def check_path(self) -> None:

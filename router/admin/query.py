@@ -21,7 +21,8 @@ MOST = 500
 ID_DIGITS = 19
 _HIGHEST_ID = (1 << 63) - 1
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-"""Nothing is older, and from here on nobody who looks a little further back leaves the calendar."""
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+"""Nothing lies before or behind them, and nobody who looks a little further than asked leaves the calendar."""
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -103,7 +104,7 @@ def read_moment(name: str, given: str) -> datetime:
     text = re.sub(r" (\d\d:\d\d)$", r"+\1", given) if given.count(":") > 2 else given
     if _MOMENT.fullmatch(text):
         try:
-            return max(datetime.fromisoformat(text.upper()).astimezone(UTC), _EARLIEST)
+            return min(max(datetime.fromisoformat(text.upper()).astimezone(UTC), _EARLIEST), _LATEST)
         except (ValueError, OverflowError):
             pass  # a 30th of February, or a time before the year 1
     raise bad_request(f"{name} is {_shown(given)}; expected a time with its offset, such as 2026-03-02T09:15:00Z")

@@ -14,15 +14,24 @@ from router.secret import Secret
 
 
 class AddressType(click.ParamType[Address]):
-    """`HOST:PORT`."""
+    """
+    `HOST:PORT`.
+
+    Args:
+        as_url: Take `http://HOST:PORT` for it too, as other commands write the address of the admin side: they share
+            its variable with `serve`.
+    """
 
     name = "host:port"
+
+    def __init__(self, *, as_url: bool = False) -> None:
+        self._as_url = as_url
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
         if isinstance(value, Address):
             return value
         try:
-            return Address.parse(value)
+            return Address.parse(value.removeprefix("http://").removesuffix("/") if self._as_url else value)
         except ValueError as error:
             self.fail(f"{error}.", param, ctx)
 

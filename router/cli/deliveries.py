@@ -64,7 +64,9 @@ def command(*, admin: Admin, admin_token_file: Path | None, data: Path, limit: i
             click.echo(f"\nThese are the newest {limit}; --limit shows more.")
         if query.get("state") == DeliveryState.DEAD and "event" not in query:
             chosen = " ".join(f"--{name} {shlex.quote(value)}" for name, value in query.items())
-            click.echo(f"\nWhat sending these once more would do: spaces-router replay {chosen} --dry-run")
+            click.echo(
+                f"\nTo send them once more (it shows what it would send, and asks): spaces-router replay {chosen}"
+            )
     else:
         click.echo(_nothing(query))
     return 0
@@ -92,7 +94,7 @@ def _nothing(query: Mapping[str, str]) -> str:
     )
 
 
-def delivery_lines(found: Sequence[Mapping[str, Any]], now: datetime) -> list[str]:
+def delivery_lines(found: Sequence[Mapping[str, Any]], now: datetime, indent: str = "") -> list[str]:
     """Lay out deliveries as a table; those that did not simply arrive say why on a second line."""
     header = ("ID", "EVENT", "DESTINATION", "STATE", "CREATED")
     rows = [
@@ -106,11 +108,11 @@ def delivery_lines(found: Sequence[Mapping[str, Any]], now: datetime) -> list[st
         for one in found
     ]
     first, *lines = table(header, rows, shrink=2, state=3)
-    listed = [first]
+    listed = [indent + first]
     for one, line in zip(found, lines, strict=True):
-        listed.append(line)
+        listed.append(indent + line)
         if reason := _reason(one):
-            listed.append(paragraph(reason, "    ", most=2))
+            listed.append(paragraph(reason, f"{indent}    ", most=2))
     return listed
 
 

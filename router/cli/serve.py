@@ -42,7 +42,7 @@ from router.secret import Secret
 )
 @setting(
     "--admin",
-    type=AddressType(),
+    type=AddressType(as_url=True),
     default="127.0.0.1:8081",
     show_default=True,
     help="Where the API and the health checks are. Any address off loopback needs a token.",

@@ -53,7 +53,8 @@ def command(*, number: str, json: bool, admin: Admin, admin_token_file: Path | N
     if found is None:
         raise Failed(
             f"there is no event and no delivery {number}. It may have been older than what is kept, or belong to"
-            " another store; `spaces-router deliveries` lists what there is."
+            " another store; `spaces-router deliveries` lists what there is. What was answered 400 is listed by"
+            " GET /api/v1/rejected on the admin listener."
         )
     if json:
         click.echo(as_json(found))
@@ -87,7 +88,8 @@ def _moment(text: str, now: datetime) -> str:
 
 
 def _delivery_lines(one: Mapping[str, Any], now: datetime) -> Iterator[str]:
-    yield click.style(f"delivery {one['id']}", bold=True) + f": {coloured(one['state'])}"
+    handled = ", handled" if one.get("handled") else ""
+    yield click.style(f"delivery {one['id']}", bold=True) + f": {coloured(one['state'])}{handled}"
     yield _fact("event", f"{plain(one['event'])}, id {one['event_id']}")
     if one["upstream_id"]:
         yield _fact("sender's id", plain(one["upstream_id"]))
@@ -189,6 +191,8 @@ def _history_lines(one: Mapping[str, Any], now: datetime) -> Iterator[str]:
             else f"{attempt['duration_ms']} ms"
         )
         outcome = coloured(attempt["outcome"])
+        if attempt["outcome"] in ("temporary", "permanent"):
+            outcome = f"failed ({outcome})"
         yield f"  {attempt['number']}. {_moment(attempt['started_at'], now)}: {outcome}{status} after {took}"
         if attempt["detail"]:
             yield indented(attempt["detail"], "     ")
@@ -238,7 +242,7 @@ def _own_deliveries(event: Mapping[str, Any], now: datetime) -> Iterator[str]:
     own = event["deliveries"]
     yield click.style(counted(len(own), "delivery", "deliveries") if own else "no deliveries", bold=True)
     if own:
-        yield from (f"  {line}" for line in delivery_lines(own, now))
+        yield from delivery_lines(own, now, indent="  ")
     elif not event["rules"]:
         yield paragraph("No rule matched, so there was nothing to send.", "  ")
         yield f"  To judge it by the rules of today: spaces-router replay --event {event['id']}"

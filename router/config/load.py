@@ -13,7 +13,7 @@ from router.config import destination_section, rule_section, source_section
 from router.config.destination_section import COMMON_KEYS, Types, read_destinations
 from router.config.keys import LATER, not_yet
 from router.config.lint import lint_destinations, lint_rules, lint_secrets
-from router.config.masking import in_own_section, masked_text
+from router.config.masking import Sections, masked_text
 from router.config.model import Configuration
 from router.config.nodes import LINE_BREAK, Entry, Place, kind_of, plain
 from router.config.nodes import Mapping as MapNode
@@ -184,9 +184,9 @@ class _Loader:
         """Read the tree and check its keys."""
         tree, troubles = read_yaml(self._reading.text)
         self._reading.tree = tree
-        lines = LINE_BREAK.split(self._reading.text)
+        sections = Sections(LINE_BREAK.split(self._reading.text))
         for trouble in troubles[: MAX_PROBLEMS + 1]:
-            own = in_own_section(lines, trouble.place.line)
+            own = sections.is_own(trouble.place.line)
             self._reading.error(trouble.place, trouble.message if own else trouble.discreet)
         if not isinstance(tree, MapNode):
             if tree is not None:

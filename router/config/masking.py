@@ -17,6 +17,7 @@ _REFERENCE = re.compile(r"\$\{[A-Za-z0-9_]*\}?")
 _WORD = re.compile(r"""\$\{[A-Za-z0-9_]*\}?|[^\s\[\]{},"':]+|:(?!\s|$)[^\s\[\]{},"']*""")
 _COLON = re.compile("[\"' ]*:")
 _NAME_LINE = re.compile(r"\s{0,4}([a-z0-9-]+):\s*(?:[{\[]|$)")
+_HIDDEN_COMMENT = re.compile(rf"(?<=\S)\s+#{re.escape(MASK)}$")
 _LONGEST_LINE = 4_000  # longer ones are written by programs, and read by nobody
 _SECTION_WITHOUT_COLON = re.compile(r"(sources|destinations)\s*")
 _DEPTH_OF_KEYS = 2  # above them stand the section and the name of a source or destination
@@ -162,7 +163,8 @@ class SourceLines:
                 marker += len(MASK) - (end - start)
             elif column - 1 > start:
                 marker = start + 1
-        return text, marker
+        without_comment = _HIDDEN_COMMENT.sub("", text)
+        return (without_comment if marker <= len(without_comment) else text), marker
 
     def _hide(self, start: int, end: int) -> None:
         line = bisect_right(self._starts, start)
@@ -179,7 +181,7 @@ class SourceLines:
 
 def _guessed(lines: Sequence[str], number: int) -> list[tuple[int, int]]:
     """What to hide in a line of a text that cannot be read: in sources and destinations, all that is no known word."""
-    if in_own_section(lines, number):
+    if Sections(lines).is_own(number):
         return []
     line = lines[number - 1]
     if _SECTION_WITHOUT_COLON.fullmatch(line):
@@ -197,7 +199,17 @@ def _guessed(lines: Sequence[str], number: int) -> list[tuple[int, int]]:
     return [*hidden, (end, len(line))] if end < len(line) else hidden
 
 
-def in_own_section(lines: Sequence[str], number: int) -> bool:
-    """Tell whether a line of a text that cannot be read belongs to the rules or defaults, where no secrets stand."""
-    above = (found[1] for each in lines[number - 1 :: -1] if (found := re.match(r"([A-Za-z_-]+):(?:\s|$)", each)))
-    return next(above, "") in _OWN_SECTIONS
+_TOP_LEVEL_KEY = re.compile(r"([A-Za-z_-]+):(?:\s|$)")
+
+
+class Sections:
+    """Which lines of a text, readable or not, belong to the rules or defaults, where no secrets stand."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        found = [(number, key[1]) for number, line in enumerate(lines, 1) if (key := _TOP_LEVEL_KEY.match(line))]
+        self._starts = [number for number, _ in found]
+        self._keys = [key for _, key in found]
+
+    def is_own(self, number: int) -> bool:
+        place = bisect_right(self._starts, number) - 1
+        return place >= 0 and self._keys[place] in _OWN_SECTIONS

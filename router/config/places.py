@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 from router.config.nodes import LINE_BREAK, Place, Scalar
 from router.config.syntax import position
 
+_BLANKS = re.compile(r"[ \t]+")
 _ESCAPE_DIGITS = {"x": 2, "u": 4, "U": 8}
 
 
@@ -19,61 +23,80 @@ def locate(scalar: Scalar, source: str, line: int, column: int | None) -> Place:
         column: None for the beginning of the line.
     """
     offset = _offset(scalar.text, line, column or 1)
-    if offset is None or scalar.outside:
-        return scalar.place
-    found = _walk(scalar, source, offset)
+    return scalar.place if offset is None else locate_offset(scalar, source, offset)
+
+
+def locate_offset(scalar: Scalar, source: str, offset: int) -> Place:
+    """Find the place of a character of a scalar's value; the start of the value where it cannot be told."""
+    found = None if scalar.outside else _find(scalar, source, offset)
     return scalar.place if found is None else Place(*position(source, found))
 
 
 def _offset(text: str, line: int, column: int) -> int | None:
-    begin = 0
-    for _ in range(line - 1):
-        begin = text.find("\n", begin) + 1
-        if not begin:
-            return None
-    return min(begin + column - 1, len(text))
+    starts = _line_starts(text)
+    return min(starts[line - 1] + column - 1, len(text)) if line <= len(starts) else None
 
 
-def _walk(scalar: Scalar, source: str, wanted: int) -> int | None:
-    """Go through value and source side by side, up to one character of the value; None where they do not agree."""
+@lru_cache(maxsize=2)
+def _line_starts(text: str) -> list[int]:
+    return [0, *(found.end() for found in re.finditer("\n", text))]
+
+
+def _find(scalar: Scalar, source: str, wanted: int) -> int | None:
+    """Give the offset in the source of a character of the value; None where the two do not agree up to there."""
+    reached, indent = _walk(scalar, source)
+    if wanted >= len(reached):
+        return None
+    at, text = reached[wanted], scalar.text
+    # The wanted character may begin a line that is still to be reached.
+    if LINE_BREAK.match(source, at) and wanted < len(text) and text[wanted] not in "\n ":
+        at, _ = _over_breaks(source, at, scalar.end, indent)
+    return at
+
+
+@lru_cache(maxsize=2)
+def _walk(scalar: Scalar, source: str) -> tuple[list[int], int | None]:
+    """
+    Go through value and source side by side, once for all that is asked about a value.
+
+    Returns:
+        The offset in the source of each character of the value, as far as the two agree; and the indentation of a
+        block, None for another style.
+    """
     block = scalar.style in {"|", ">"}
     at = scalar.start
-    indent = 0
+    indent = None
     if block:
         header = LINE_BREAK.search(source, at, scalar.end)
         if header is None:
-            return None
+            return [], None
         at = header.end()
-        indent = _depth(source[at : scalar.end]) - _depth(scalar.text)
+        indent = max(0, _depth(source[at : scalar.end]) - _depth(scalar.text))
         at = _skip_indent(source, at, indent)
     elif scalar.style:
         at += 1
-    done = 0
     text = scalar.text
-    while done < wanted:
-        if at >= scalar.end:
-            return None
-        line_break = LINE_BREAK.match(source, at)
-        if line_break is not None or (not block and source[at] in " \t" and _ends_line(source, at)):
-            at, breaks = _over_breaks(source, at, scalar.end, indent if block else None)
+    reached = [at]
+    while (done := len(reached) - 1) < len(text) and at < scalar.end:
+        blanks = None if block else _BLANKS.match(source, at, scalar.end)
+        if LINE_BREAK.match(source, at if blanks is None else blanks.end()):
+            at, breaks = _over_breaks(source, at, scalar.end, indent)
             done = _over_folded(text, done, breaks, literal=scalar.style == "|")
+            reached += [at] * (done + 1 - len(reached))
+            continue
+        if blanks is not None and text.startswith(blanks[0], done):
+            reached += range(at + 1, blanks.end() + 1)
+            at = blanks.end()
             continue
         width = _character_width(scalar.style, source, at)
         if width == 0:  # an escaped line break stands for nothing
             at, _ = _over_breaks(source, at + 1, scalar.end, None)
             continue
         if width == 1 and source[at] != text[done]:
-            return None
-        at, done = at + width, done + 1
-    # The wanted character may begin a line that is still to be reached.
-    if LINE_BREAK.match(source, at) and wanted < len(text) and text[wanted] not in "\n ":
-        at, _ = _over_breaks(source, at, scalar.end, indent if block else None)
-    return at
-
-
-def _ends_line(source: str, at: int) -> bool:
-    rest = LINE_BREAK.split(source[at:], maxsplit=1)
-    return len(rest) > 1 and not rest[0].strip(" \t")
+            break
+        at += width
+        reached.append(at)
+    return reached, indent
 
 
 def _over_breaks(source: str, at: int, end: int, indent: int | None) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from router.config.keys import fields_of, models_in, takes_secret
 from router.config.nodes import Entry, Mapping, Node, Place, Scalar, Sequence
-from router.config.places import locate
+from router.config.places import locate_offset
 from router.config.problems import named
 from router.config.reading import Reading
 from router.secret import MASK
@@ -97,9 +97,7 @@ def _expanded(node: Scalar, reading: Reading, outside: Outside, key: str) -> Sca
 
 
 def _report(sentence: str, found: re.Match[str], node: Scalar, reading: Reading) -> None:
-    line = node.text.count("\n", 0, found.start()) + 1
-    column = found.start() - (node.text.rfind("\n", 0, found.start()) + 1) + 1
-    place = locate(node, reading.text, line, column)
+    place = locate_offset(node, reading.text, found.start())
     width = len(found[0]) if place != node.place or found.start() == 0 else place.width
     reading.error(Place(place.line, place.column, width), sentence)
 

@@ -19,9 +19,10 @@ def read_alerts(entry: Entry | None, types: Types, reading: Reading) -> str | No
         return None
     value = literal(entry.value, reading)
     if not isinstance(value, Scalar) or value.value is None or isinstance(value.value, bool | float):
-        what = "empty" if isinstance(value, Scalar) and value.value is None else kind_of(value)
+        value_is_empty = isinstance(value, Scalar) and value.value is None
+        what = "empty" if value_is_empty else kind_of(value)
         one = "; one destination hears of trouble" if isinstance(value, ListNode) else ""
-        reading.error(entry, f"alerts is {what}; expected the name of a destination{one}")
+        reading.error(entry if value_is_empty else value, f"alerts is {what}; expected the name of a destination{one}")
         return None
     name = str(value.value)
     if name not in types.by_name:

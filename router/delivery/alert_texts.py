@@ -49,13 +49,15 @@ def about_deaths(
     if waiting:
         text += f" {waiting} more {'waits' if waiting == 1 else 'wait'} for {name}, or {_for_another_try(waiting)}."
     chosen = f"--state dead --destination {shlex.quote(name)}"
+    again = f"Send them again once {name} works:\n  spaces-router replay {chosen}"
+    if fallback is not None:
+        again += f"\nThis leaves out what {fallback} got instead; --again takes that too."
     return {
         "kind": AlertKind.DEAD.value,
         "title": f"{count} message{'' if count == 1 else 's'} to {name} could not be delivered",
         "text": text,
         "points": [_dead_letter(listed) for listed in latest[:MOST_POINTS]],
-        "advice": f"All of them: spaces-router deliveries {chosen}\n"
-        f"Send them again once {name} works: spaces-router replay {chosen}",
+        "advice": f"All of them:\n  spaces-router deliveries {chosen}\n{again}",
         "destination": name,
         "count": count,
         "since": _optional(untold.since),

@@ -236,7 +236,8 @@ class Replayer:
                 facts=facts,
             )
         except BadEventName as error:
-            raise CannotReplay("bad_event_name", f"{error}; say with 'event' which one it is") from None
+            which = "say with 'event' which one it is (on the command line: --event-name page.updated)"
+            raise CannotReplay("bad_event_name", f"{error}; {which}") from None
         except UnreadableBody as error:
             raise CannotReplay("unreadable_body", str(error)) from None
 

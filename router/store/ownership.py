@@ -81,16 +81,15 @@ def take_back(transaction: Transaction, epochs: Mapping[str, int], in_flight: Co
 
 def bury(transaction: Transaction, destination: str, at: int, reason: str, limit: int) -> int:
     """End at most `limit` deliveries that wait for a destination; fewer than that means that none is left."""
-    buried = 0
+    causes: list[str] = []
     for state in (DeliveryState.HELD, DeliveryState.PENDING, DeliveryState.RETRYING):
-        transaction.execute(
+        rows = transaction.all(
             "UPDATE deliveries SET state = 'dead', reason = ?, updated_at = ? WHERE id IN"
-            " (SELECT id FROM deliveries WHERE destination = ? AND state = ? LIMIT ?)",
-            (reason, at, destination, state.value, limit - buried),
+            " (SELECT id FROM deliveries WHERE destination = ? AND state = ? LIMIT ?) RETURNING cause",
+            (reason, at, destination, state.value, limit - len(causes)),
         )
-        count = transaction.changed
-        transaction.counts.moved(state.value, DeliveryState.DEAD.value, destination, count)
-        buried += count
-    if buried:
-        transaction.lane_buried(destination, at, buried)
-    return buried
+        transaction.counts.moved(state.value, DeliveryState.DEAD.value, destination, len(rows))
+        causes += [cause for (cause,) in rows]
+    if told := len(causes) - causes.count(Cause.ALERT.value):
+        transaction.lane_buried(destination, at, told)
+    return len(causes)

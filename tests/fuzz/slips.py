@@ -74,7 +74,13 @@ _SCALAR = re.compile(
 _KEY = re.compile(r"[\w.-]+(?=:(?:\s|$))")
 
 
-_PIECES: tuple[str, ...] = (*HOSTILE, *"{}[]:,-*&!|>'\"%@`#?\n ", "\n  ", "\n    - ", "<<: ")
+PIECES: tuple[str, ...] = (
+    *(*HOSTILE[1:], *"{}[]:,-*&!|>'\"%@`#?\\\n ", "\n  ", "\n- ", "\n    - ", "<<: ", "a: ", "? ", "docs, "),
+    "\n  x: {type: log}",
+    *("${A}", "{{ a }}", "{% if a %}", "{#", "\n  - {name: a, events: x, to: docs}", "\n  x: {unsigned: true}"),
+    *("*a ", "&a "),
+)  # fmt: skip
+"""What to put in anywhere."""
 
 
 def _place(draw: st.DrawFn, text: str) -> int:
@@ -89,7 +95,7 @@ def _lines(draw: st.DrawFn, lines: Sequence[str], most: int = 6) -> tuple[int, i
 
 def _put_in(draw: st.DrawFn, text: str) -> str:
     at = _place(draw, text)
-    return text[:at] + draw(st.sampled_from(_PIECES)) + text[at:]
+    return text[:at] + draw(st.sampled_from(PIECES)) + text[at:]
 
 
 def _lose(draw: st.DrawFn, text: str) -> str:

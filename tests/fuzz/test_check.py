@@ -8,13 +8,39 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.config.nodes import LINE_BREAK
+from router.config.syntax import read_yaml
 from tests.fuzz.budget import examples
 from tests.fuzz.checking import look, look_text
 from tests.fuzz.rule_files import spoilt_files, written
-from tests.fuzz.slips import FILES, SEEDS, encoded, referring, slipped
+from tests.fuzz.slips import FILES, PIECES, SEEDS, encoded, referring, slipped
+
+_REST = """
+destinations:
+  docs: {type: log}
+  web: {type: http, url: 'https://a.example/'}
+rules:
+  - {name: pages, events: page.*, to: docs}
+"""
+_FILE = "sources: {spaces: {unsigned: true}}\ndestinations: {docs: {type: log}}\nrules:\n  - name: a\n"
+MANIFOLD = {
+    "at the top": "…",
+    "among sources": f"sources:\n  spaces: {{unsigned: true}}\n…{_REST}",
+    "in a token": f'sources: {{spaces: {{token: "…"}}}}{_REST}',
+    "among destinations": "sources: {s: {unsigned: true}}\ndestinations:\n  docs: {type: log}\n…\nrules: []\n",
+    "in a URL": "sources: {}\ndestinations: {web: {type: http, url: 'https://a.example/…'}}\nrules: []\n",
+    "among rules": "sources: {s: {unsigned: true}}\ndestinations: {docs: {type: log}}\nrules:\n…\n",
+    "in a message": f"{_FILE}    events: page.*\n    to: docs\n    message: '…'\n",
+    "in a block": f"{_FILE}    events: page.*\n    to: docs\n    message: |\n      …\n",
+    "among names": f"{_FILE}    events: page.*\n    to: […]\n",
+    "among patterns": f"{_FILE}    events: […]\n    to: docs\n",
+    "among values": f"{_FILE}    events: page.*\n    to: docs\n    when: {{page.id: […]}}\n",
+}
+"""Where things may stand in great numbers."""
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +80,24 @@ def test_any_slip_of_the_hand_loads_or_is_told_about(folder: Path, content: byte
 def test_no_value_of_the_environment_is_told(folder: Path, text: str) -> None:
     """Wherever a file refers to the environment, no problem says what is there."""
     look(text.encode("utf-8", "surrogatepass"), folder)
+
+
+@examples(40)
+@given(slipped())
+def test_the_parser_in_python_tells_as_well(text: str) -> None:
+    """Where PyYAML has no C library, a broken file is told about all the same, at a place that there is."""
+    _, troubles = read_yaml(text, yaml.SafeLoader)
+    lines = LINE_BREAK.split(text)
+    for trouble in troubles:
+        assert 1 <= trouble.place.line <= len(lines)
+        assert 1 <= trouble.place.column <= len(lines[trouble.place.line - 1]) + 1
+
+
+@examples(60)
+@given(st.sampled_from(sorted(MANIFOLD)), st.lists(st.sampled_from(PIECES), min_size=1, max_size=3).map("".join))
+def test_no_repetition_takes_ages(place: str, unit: str) -> None:
+    """Thousands of anything, wherever they stand, are read in time."""
+    look_text(MANIFOLD[place].replace("…", unit * (20_000 // len(unit))))
 
 
 @pytest.mark.parametrize("seed", range(len(SEEDS)))

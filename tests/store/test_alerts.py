@@ -71,7 +71,9 @@ class TestUntold:
         lane = await own(store, values.clock)
         await claimed(store, values, lane, cause=Cause.ALERT, interruptions=4)
         await own(store, values.clock)
-        assert (await store.stats()).deliveries[DEAD] == 3
+        await stored(store, values, "ops", cause=Cause.ALERT)
+        assert await store.bury("ops", values.clock.now(), "destination removed") == 1
+        assert (await store.stats()).deliveries[DEAD] == 4
         assert await untold(store) == []
 
     async def test_since_when_is_the_first_death(self, store: Store, values: Values) -> None:
