@@ -11,9 +11,10 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
+import httpx
 from processes import LOAD_CORE, pinned, processor_seconds
 
+from router.clients import make_http_client
 from router.signature import sign
 
 TOKEN = "token-of-the-benchmark"
@@ -112,14 +113,14 @@ def post_evenly(url: str, rate: int, seconds: int) -> None:
 
 
 async def _post_evenly(url: str, rate: int, seconds: int) -> None:
-    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
+    async with make_http_client() as client, asyncio.TaskGroup() as tasks:
         started = time.monotonic()
         for number in range(rate * seconds):
             await asyncio.sleep(started + number / rate - time.monotonic())
-            tasks.create_task(_post(session, url))
+            tasks.create_task(_post(client, url))
 
 
-async def _post(session: aiohttp.ClientSession, url: str) -> None:
+async def _post(client: httpx.AsyncClient, url: str) -> None:
     body = json.dumps({"page": _PAGE, "sent": str(time.monotonic_ns())}).encode()
     headers = {
         "Event": "page.updated",
@@ -127,6 +128,6 @@ async def _post(session: aiohttp.ClientSession, url: str) -> None:
         "Signature": sign(TOKEN, body),
         "Content-Type": "application/json",
     }
-    async with session.post(f"{url}/hooks/spaces", data=body, headers=headers) as answer:
-        if answer.status != 200:
-            raise SystemExit(f"a delivery was answered {answer.status}: {await answer.text()}")
+    answer = await client.post(f"{url}/hooks/spaces", content=body, headers=list(headers.items()))
+    if answer.status_code != 200:
+        raise SystemExit(f"a delivery was answered {answer.status_code}: {answer.text}")

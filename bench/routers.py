@@ -18,7 +18,7 @@ from processes import SERVER_CORE, process, wait_until_at_rest
 
 from router.clock import SystemClock
 from router.events import Delivery, DeliveryState, Event
-from router.store.base import RuleSetText
+from router.store.records import RuleSetText
 from router.store.sqlite import SqliteStore
 
 _COMMAND = Path(sys.executable).parent / "spaces-router"

@@ -30,10 +30,9 @@ import httpx
 from router import __version__
 from router.lookups import HostLookups, LookUp, system_look_up
 from router.outbound.connection import MAX_ANSWER_BYTES, Answer
-from router.outbound.failures import CERTIFICATE_FINDINGS
 from router.outbound.pool import Origin, Pool
 
-__all__ = ["CERTIFICATE_FINDINGS", "MAX_ANSWER_BYTES", "make_http_client", "trusted_certificates"]
+__all__ = ["MAX_ANSWER_BYTES", "make_http_client", "trusted_certificates"]
 
 CONNECT_SECONDS = 10.0
 """Look-up, connection and TLS together: room for three lost packets, and most of an attempt is left for the answer."""

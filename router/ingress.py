@@ -27,7 +27,8 @@ from router.payload import JSON
 from router.rules.ruleset import Route
 from router.signature import is_well_formed, verify
 from router.sources import hops, is_event_name, kept_headers
-from router.store.base import Accepted, Store
+from router.store.base import Store
+from router.store.records import Accepted
 
 __all__ = ["RETRY_AFTER", "Admission", "Answer", "Counts", "Ingress", "Lanes", "Limits"]
 

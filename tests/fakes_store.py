@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from router.errors import StoreUnavailable
 from router.events import Delivery, Event, Rejection
-from router.store.base import Accepted
+from router.store.records import Accepted
 
 
 class MemoryStore:

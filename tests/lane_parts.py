@@ -20,7 +20,7 @@ from router.events import Attempt, Delivery, DeliveryState, Event
 from router.ids import IdSource
 from router.ingress import Ingress
 from router.secret import Redactor
-from router.store.base import Accepted, DeliveryFilter, ListedDelivery, Transition, Waiting
+from router.store.records import Accepted, DeliveryFilter, ListedDelivery, Transition, Waiting
 from router.store.sqlite import SqliteStore
 from tests.fakes import Clock
 from tests.store.disks import FailingDisk

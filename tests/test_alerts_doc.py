@@ -16,7 +16,7 @@ from router.messages.render import Renderer
 from router.messages.spec import MessageSpec, Style
 from router.payload import JSON, dump_json
 from router.sources import DEFAULT_KIND
-from router.store.base import ListedDelivery, Untold
+from router.store.records import ListedDelivery, Untold
 from tests.fakes import START
 
 PAGE = (Path(__file__).parents[1] / "docs" / "alerts.md").read_text(encoding="utf-8")

@@ -14,8 +14,8 @@ import pytest
 
 from router.errors import StoreRefused
 from router.store.backup import back_up
-from router.store.base import DeliveryFilter, EventFilter
 from router.store.reading import SqliteReader
+from router.store.records import DeliveryFilter, EventFilter
 from router.store.sqlite import SqliteStore
 from tests.cli import invoke, invoked
 from tests.fakes import Clock

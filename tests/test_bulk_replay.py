@@ -21,8 +21,8 @@ from router.delivery.replayer import NotNow, Replayer
 from router.errors import StoreUnavailable
 from router.events import Cause, Delivery, DeliveryState, Message
 from router.ids import IdSource
-from router.store.base import DeliveryFilter, Expiry, Objection
 from router.store.reading import SqliteReader
+from router.store.records import DeliveryFilter, Expiry, Objection
 from router.store.sqlite import SqliteStore
 from tests.admin_calls import PAGE, ask, failing
 from tests.fakes import Clock

@@ -14,7 +14,7 @@ from router.events import DeliveryState
 from router.ids import IdSource
 from router.ingress import Admission, Answer, Ingress, Limits
 from router.intake import LINES_PER_MINUTE, shown
-from router.store.base import RuleSetText
+from router.store.records import RuleSetText
 from router.store.sqlite import SqliteStore
 from tests.fakes import Clock
 from tests.fakes_store import broken

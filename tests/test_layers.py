@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,10 @@ def test_only_two_modules_make_clients() -> None:
                 if made:
                     wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_page_on_the_design_names_files_that_are_there() -> None:
+    """Whoever looks for an answer in the file that `docs/design.md` names finds that file."""
+    named = re.findall(r"`((?:\w+/)*\w+\.py)`", (ROOT / "docs" / "design.md").read_text())
+    assert len(named) > 20
+    assert [name for name in named if not (PACKAGE / name).is_file() and not (ROOT / name).is_file()] == []

@@ -13,7 +13,7 @@ import pytest
 from router.clock import rfc3339
 from router.delivery.purge import Purged, purge
 from router.events import DeliveryState
-from router.store.base import EventFilter, Expiry
+from router.store.records import EventFilter, Expiry
 from router.store.sqlite import SqliteStore
 from tests.admin_calls import ask
 from tests.cli import invoked

@@ -10,7 +10,7 @@ import pytest
 
 from router.errors import TemporaryFailure, Throttled
 from router.events import Delivery, DeliveryState
-from router.store.base import DeliveryFilter
+from router.store.records import DeliveryFilter
 from tests.fakes import START
 from tests.lane_parts import Place, Rig, Settings
 from tests.waiting import until

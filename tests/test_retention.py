@@ -15,8 +15,8 @@ import pytest
 from router.config.settings import DEFAULT_RETENTION
 from router.delivery.retention import Retention
 from router.events import DeliveryState
-from router.store.base import EventFilter
 from router.store.queries import single
+from router.store.records import EventFilter
 from router.store.sqlite import SqliteStore
 from tests.admin_calls import failing
 from tests.cli import invoke

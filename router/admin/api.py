@@ -34,7 +34,7 @@ from router.events import Delivery, Event, Message
 from router.payload import JSON
 from router.rules.ruleset import Verdict
 from router.secret import Secret
-from router.store.base import DeliveryFilter, EventFilter, ListedDelivery
+from router.store.records import DeliveryFilter, EventFilter, ListedDelivery
 
 PAGE = 10
 """How many rows with bodies are read at a time: a body may have megabytes."""

@@ -20,8 +20,8 @@ from router.config.reload import ReloadState
 from router.events import DeliveryState, Outcome
 from router.histogram import Histogram
 from router.intake import ANSWERS, WITHOUT_SOURCE, Counts
-from router.store.base import LaneState, Moments, Stats
 from router.store.figures import Figures
+from router.store.records import LaneState, Moments, Stats
 
 PREFIX = "spaces_router_"
 

@@ -14,7 +14,7 @@ from router.admin.families import Reading, families
 from router.admin.handler import AdminHandler
 from router.admin.parts import Parts
 from router.errors import StoreUnavailable
-from router.store.base import Moments, Stats
+from router.store.records import Moments, Stats
 
 
 class MetricsHandler(AdminHandler):

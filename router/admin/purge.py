@@ -12,7 +12,7 @@ from router.clock import rfc3339
 from router.delivery.purge import SHORTEST_AGE, purge
 from router.events import DeliveryState
 from router.payload import JSON
-from router.store.base import Expiry
+from router.store.records import Expiry
 
 _KEYS = ("before", "state", "destination", "dry_run", "cursor")
 _LISTED = "purge"

@@ -14,7 +14,7 @@ from router.events import Attempt, DeliveryState, Event, Message, Rejection
 from router.payload import JSON, dump_json
 from router.rules.ruleset import Verdict
 from router.secret import Redactor
-from router.store.base import ListedDelivery, Stats
+from router.store.records import ListedDelivery, Stats
 
 DEEPEST = 200
 """Levels of nesting that are shown; JSON may be nested so deeply that hardly a program can read it again."""

@@ -34,7 +34,7 @@ from router.samples import SAMPLES, sample
 from router.secret import Redactor
 from router.signature import sign
 from router.sources import DEFAULT_KIND
-from router.store.base import DeliveryFilter, EventFilter, ListedDelivery
+from router.store.records import DeliveryFilter, EventFilter, ListedDelivery
 
 LONGEST_SECONDS = 60.0
 _LOOK_SECONDS = 0.02

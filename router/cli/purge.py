@@ -19,7 +19,7 @@ from router.clock import SystemClock, rfc3339
 from router.delivery.purge import SHORTEST_AGE, Purged, purge
 from router.errors import StoreRefused, StoreUnavailable
 from router.events import DeliveryState
-from router.store.base import Expiry
+from router.store.records import Expiry
 
 _Purge: TypeAlias = Callable[[Expiry, bool], Purged]
 """Removes everything that has expired; or, for a dry run, only counts it."""

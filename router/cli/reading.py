@@ -20,8 +20,8 @@ from router.config.problems import ConfigurationInvalid
 from router.delivery.judging import explain
 from router.events import DeliveryState
 from router.secret import Redactor
-from router.store.base import DeliveryFilter
 from router.store.reading import SqliteReader
+from router.store.records import DeliveryFilter
 
 T = TypeVar("T")
 

@@ -17,7 +17,8 @@ from router.config.model import Configuration
 from router.config.problems import ConfigurationInvalid, Problem
 from router.errors import StoreUnavailable
 from router.secret import Redactor
-from router.store.base import RuleSetText, Store
+from router.store.base import Store
+from router.store.records import RuleSetText
 
 log = logging.getLogger("router.reload")
 

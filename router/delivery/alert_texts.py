@@ -16,7 +16,7 @@ from router.clock import rfc3339
 from router.durations import format_duration
 from router.messages.context import event_title
 from router.payload import JSON
-from router.store.base import ListedDelivery, Untold
+from router.store.records import ListedDelivery, Untold
 
 MOST_POINTS = 5
 _LONGEST_POINT = 300

@@ -27,7 +27,8 @@ from router.events import OWN_SOURCE, Cause, Delivery, DeliveryState, Event
 from router.ids import IdSource
 from router.payload import JSON, dump_json
 from router.secret import Redactor
-from router.store.base import DeliveryFilter, EventFilter, Store, Untold
+from router.store.base import Store
+from router.store.records import DeliveryFilter, EventFilter, Untold
 
 log = logging.getLogger("router.alerts")
 

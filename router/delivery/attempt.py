@@ -23,7 +23,8 @@ from router.messages.spec import MessageSpec, Style
 from router.payload import JSON
 from router.secret import Redactor
 from router.sources import KINDS
-from router.store.base import Store, Transition
+from router.store.base import Store
+from router.store.records import Transition
 
 log = logging.getLogger("router.delivery")
 

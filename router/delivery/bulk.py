@@ -19,8 +19,8 @@ from router.delivery.replayer import NotNow, Replayer, Skipped
 from router.delivery.unsent import would_say
 from router.errors import StoreUnavailable
 from router.events import Cause, Delivery, DeliveryState, Message
-from router.store.base import ReplayFilter
 from router.store.kin import Kin
+from router.store.records import ReplayFilter
 
 log = logging.getLogger("router.replay")
 

@@ -21,7 +21,8 @@ from router.destinations.base import Destination
 from router.errors import StoreUnavailable
 from router.events import Delivery, DeliveryState
 from router.fields import Rate
-from router.store.base import Store, Transition, Waiting
+from router.store.base import Store
+from router.store.records import Transition, Waiting
 
 log = logging.getLogger("router.delivery")
 

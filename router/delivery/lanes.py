@@ -20,7 +20,8 @@ from router.destinations.base import Destination
 from router.errors import StoreUnavailable
 from router.events import DESTINATION_REMOVED, Cause, Delivery, DeliveryState, Event
 from router.ids import IdSource
-from router.store.base import LaneState, Store, Transition
+from router.store.base import Store
+from router.store.records import LaneState, Transition
 
 log = logging.getLogger("router.delivery")
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from router.delivery.retention import BATCH
-from router.store.base import Expiry, Store
+from router.store.base import Store
+from router.store.records import Expiry
 
 SHORTEST_AGE = timedelta(days=1)
 """Repeats are recognised by what is stored, and they must be for at least a day."""

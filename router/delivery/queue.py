@@ -15,7 +15,8 @@ from datetime import datetime
 
 from router.clock import Clock, Timer
 from router.errors import StoreUnavailable
-from router.store.base import Store, Waiting
+from router.store.base import Store
+from router.store.records import Waiting
 
 log = logging.getLogger("router.delivery")
 

@@ -15,8 +15,8 @@ from router.config.problems import did_you_mean
 from router.errors import RouterError
 from router.events import DESTINATION_REMOVED, Cause, Delivery, DeliveryState, Event, Message
 from router.rules.ruleset import Route
-from router.store.base import EVENT_GONE
 from router.store.kin import Kin, handled
+from router.store.records import EVENT_GONE
 
 NOT_FINAL = "not_final"
 REPLAYED = "replayed"

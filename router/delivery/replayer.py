@@ -32,7 +32,8 @@ from router.events import Cause, Delivery, Event, Rejection
 from router.ids import IdSource
 from router.incoming import BadEventName, make_event
 from router.rules.ruleset import Judgement, Route
-from router.store.base import EVENT_GONE, DeliveryFilter, Store
+from router.store.base import Store
+from router.store.records import EVENT_GONE, DeliveryFilter
 
 log = logging.getLogger("router.replay")
 

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from router.clock import Clock, Timer
 from router.durations import format_duration
 from router.errors import StoreUnavailable
-from router.store.base import Expiry, Forgotten, Store
+from router.store.base import Store
+from router.store.records import Expiry, Forgotten
 
 log = logging.getLogger("router.retention")
 

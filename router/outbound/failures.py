@@ -22,13 +22,13 @@ CERTIFICATE_FINDINGS = {  # OpenSSL's X509_V_ERR_*, from its manual page X509_ST
 }
 
 _CONNECTING = {
-    errno.ECONNREFUSED: "{} refused the connection; check that the service runs there and that the port is right",
-    errno.ENETUNREACH: "no way to {} (network unreachable); check the network and the firewall",
-    errno.EHOSTUNREACH: "no way to {} (host unreachable); check the network and the firewall",
-    errno.ETIMEDOUT: "{} does not react; check the address, the network and the firewall",
-    errno.ECONNRESET: "{} reset the connection while it was made; check what listens there",
-    errno.EMFILE: "no connection to {}: this process has too many open files; raise its limit",
-    errno.ENFILE: "no connection to {}: this machine has too many open files; raise its limit",
+    errno.ECONNREFUSED: "{place} refused the connection; check that the {service} runs there, and the port",
+    errno.ENETUNREACH: "no way to {place} (network unreachable); check the network and the firewall",
+    errno.EHOSTUNREACH: "no way to {place} (host unreachable); check the network and the firewall",
+    errno.ETIMEDOUT: "{place} does not react; check the address, the network and the firewall",
+    errno.ECONNRESET: "{place} reset the connection while it was made; check what listens there",
+    errno.EMFILE: "no connection to {place}: this process has too many open files; raise its limit",
+    errno.ENFILE: "no connection to {place}: this machine has too many open files; raise its limit",
 }
 
 
@@ -43,22 +43,30 @@ def connecting_failed(error: OSError, place: str) -> httpx.TransportError:
         return httpx.ConnectTimeout(
             f"no connection to {place} in time; check the address, the network and the firewall"
         )
-    number = error.errno or (errno.ECONNRESET if isinstance(error, ConnectionError) else 0)
-    template = _CONNECTING.get(number)
-    if template is None:
-        template = f"no connection to {{}} ({error.strerror or 'unknown reason'}); check the address"
-    return httpx.ConnectError(template.format(place))
+    return httpx.ConnectError(unreachable(error, place, "service"))
 
 
 def looking_up_failed(error: OSError, host: str) -> httpx.TransportError:
     """Word an error of looking up a name."""
+    return httpx.ConnectError(unknown_host(error, host))
+
+
+def unreachable(error: OSError, place: str, service: str) -> str:
+    """Say why a connection was not made; for whoever connects, by HTTP or not."""
+    number = error.errno or (errno.ECONNRESET if isinstance(error, ConnectionError) else 0)
+    template = _CONNECTING.get(number)
+    if template is None:
+        return f"no connection to {place} ({error.strerror or 'unknown reason'}); check the address"
+    return template.format(place=place, service=service)
+
+
+def unknown_host(error: OSError, host: str) -> str:
+    """Say why a name was not found; for whoever looks one up."""
     if isinstance(error, LookupTimedOut):
-        text = f"the look-up of {host} had no answer in time; check the name server of this machine"
-    elif error.errno in {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}:
-        text = f"no such host: {host}; check the name, and the name server of this machine"
-    else:
-        text = f"the look-up of {host} failed ({error.strerror}); check the name server of this machine"
-    return httpx.ConnectError(text)
+        return f"the look-up of {host} had no answer in time; check the name server of this machine"
+    if error.errno in {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}:
+        return f"no such host: {host}; check the name, and the name server of this machine"
+    return f"the look-up of {host} failed ({error.strerror}); check the name server of this machine"
 
 
 def _untrusted(error: ssl.SSLCertVerificationError, place: str) -> httpx.TransportError:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import aiosmtplib
 
-from router.clients import CERTIFICATE_FINDINGS
+from router.outbound.failures import CERTIFICATE_FINDINGS
 from router.smtp.server import Line
 
 CONFIGURATION_CODES = frozenset({530, 534, 535, 538})

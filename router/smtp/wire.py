@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import ipaddress
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from router.lookups import Address, HostLookups, LookupTimedOut
+from router.lookups import Address, HostLookups
+from router.outbound.failures import unknown_host, unreachable
 from router.smtp.answers import MailFailed
 from router.smtp.server import HOST, Line
 
@@ -33,7 +33,7 @@ async def connect(line: Line, lookups: HostLookups) -> socket.socket:
         except TimeoutError:
             failure = MailFailed(f"no connection to {line.place} in time; check the address and the firewall")
         except OSError as error:
-            failure = MailFailed(_unreachable(error, line))
+            failure = MailFailed(unreachable(error, line.place, "mail server"))
     raise failure
 
 
@@ -44,7 +44,7 @@ async def _addresses(line: Line, lookups: HostLookups) -> Sequence[Address]:
     try:
         return await lookups.addresses(line.host)
     except OSError as error:
-        raise MailFailed(_unknown_host(error, line)) from None
+        raise MailFailed(unknown_host(error, line.host)) from None
 
 
 async def _connected(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
@@ -83,27 +83,3 @@ def own_name(wire: socket.socket) -> str:
         return name
     address = str(wire.getsockname()[0]).partition("%")[0]
     return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
-
-
-_CONNECTING: Mapping[int, str] = {
-    errno.ECONNREFUSED: "{} refused the connection; check that the mail server runs there and that the port is right",
-    errno.ENETUNREACH: "no way to {} (network unreachable); check the network and the firewall",
-    errno.EHOSTUNREACH: "no way to {} (host unreachable); check the network and the firewall",
-    errno.ECONNRESET: "{} reset the connection while it was made; check what listens there",
-    errno.EMFILE: "no connection to {}: this process has too many open files; raise its limit",
-}
-
-
-def _unreachable(error: OSError, line: Line) -> str:
-    template = _CONNECTING.get(error.errno or 0)
-    return (template or f"no connection to {{}} ({error.strerror or 'unknown reason'}); check the address").format(
-        line.place
-    )
-
-
-def _unknown_host(error: OSError, line: Line) -> str:
-    if isinstance(error, LookupTimedOut):
-        return f"the look-up of {line.host} had no answer in time; check the name server of this machine"
-    if error.errno in {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)}:
-        return f"no such host: {line.host}; check the name, and the name server of this machine"
-    return f"the look-up of {line.host} failed ({error.strerror}); check the name server of this machine"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from router.events import DeliveryState
-from router.store.base import DestinationStats, LaneState, Stats
+from router.store.records import DestinationStats, LaneState, Stats
 
 EVENTS = "events"
 REJECTED = "rejected"

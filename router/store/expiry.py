@@ -17,9 +17,9 @@ import apsw
 
 from router.clock import to_ms
 from router.events import DeliveryState
-from router.store.base import Expiry, Forgotten
 from router.store.kin import KIN_COLUMNS, Kin, unhandled
 from router.store.queries import CLOCK_SLACK, first_id_since, single
+from router.store.records import Expiry, Forgotten
 from router.store.rows import Row
 from router.store.transaction import Transaction
 

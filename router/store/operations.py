@@ -11,8 +11,8 @@ from datetime import timedelta
 
 from router.clock import to_ms
 from router.events import LEADS_TO, Cause, Delivery, DeliveryState, Event, Outcome
-from router.store.base import Accepted, Transition, Untold
 from router.store.counts import EVENTS, REJECTED, REPEATED_BODIES
+from router.store.records import Accepted, Transition, Untold
 from router.store.rows import (
     ATTEMPT_COLUMNS,
     CAUSE,

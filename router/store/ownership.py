@@ -7,8 +7,8 @@ from datetime import datetime
 
 from router.clock import to_ms
 from router.events import Cause, DeliveryState, Outcome
-from router.store.base import LaneState
 from router.store.operations import INSERT_ATTEMPT
+from router.store.records import LaneState
 from router.store.rows import LANE_COLUMNS, Row, lane_from_row
 from router.store.transaction import Transaction
 

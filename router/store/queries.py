@@ -11,7 +11,9 @@ import apsw
 
 from router.clock import from_ms, to_ms
 from router.events import OWN_SOURCE, Attempt, Cause, DeliveryState, Event, Rejection
-from router.store.base import (
+from router.store.counts import Totals
+from router.store.kin import KIN_COLUMNS, Kin, handled
+from router.store.records import (
     DeliveryFilter,
     EventFilter,
     FollowUp,
@@ -23,8 +25,6 @@ from router.store.base import (
     Untold,
     Waiting,
 )
-from router.store.counts import Totals
-from router.store.kin import KIN_COLUMNS, Kin, handled
 from router.store.rows import (
     ATTEMPT_COLUMNS,
     DELIVERY_COLUMNS,

@@ -20,7 +20,8 @@ from router.errors import StoreRefused, StoreUnavailable
 from router.events import Attempt, Event, Rejection
 from router.store import expiry as expiring
 from router.store import queries, replaying, schema
-from router.store.base import (
+from router.store.connections import ReadConnection
+from router.store.records import (
     DeliveryFilter,
     EventFilter,
     Expiry,
@@ -34,7 +35,6 @@ from router.store.base import (
     Untold,
     Waiting,
 )
-from router.store.connections import ReadConnection
 
 T = TypeVar("T")
 

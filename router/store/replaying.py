@@ -15,9 +15,9 @@ import apsw
 from router.clock import to_ms
 from router.events import Delivery, DeliveryState, Event
 from router.store import operations
-from router.store.base import EVENT_GONE, Accepted, Objection, Replayable, ReplayFilter
 from router.store.expiry import not_too_large
 from router.store.queries import CLOCK_SLACK, first_id_since, kin_of, single
+from router.store.records import EVENT_GONE, Accepted, Objection, Replayable, ReplayFilter
 from router.store.rows import DELIVERY_COLUMNS, EPOCH, STATE, UPDATED_AT, Row, delivery_from_row
 from router.store.transaction import Transaction
 

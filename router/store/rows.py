@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from router.clock import from_ms, to_ms
 from router.events import Attempt, Cause, Delivery, DeliveryState, Event, Message, Outcome, Rejection
 from router.payload import dump_json, parse_body
-from router.store.base import LaneState, RuleSetText, Untold
+from router.store.records import LaneState, RuleSetText, Untold
 
 Row: TypeAlias = tuple[Any, ...]
 

@@ -16,21 +16,12 @@ from router.clock import Clock, to_ms
 from router.events import Delivery, Event, Rejection
 from router.store import expiry as expiring
 from router.store import operations, ownership, replaying
-from router.store.base import (
-    Accepted,
-    Expiry,
-    Forgotten,
-    LaneState,
-    Objection,
-    RuleSetText,
-    Transition,
-    Untold,
-)
 from router.store.commits import GroupCommit
 from router.store.connections import WriteConnection
 from router.store.figures import Figures
 from router.store.files import FileLock, make_folder, prepare
 from router.store.reading import ReadingVerbs
+from router.store.records import Accepted, Expiry, Forgotten, LaneState, Objection, RuleSetText, Transition, Untold
 from router.store.rows import delivery_row, event_row, message_bytes, rejection_row, ruleset_row
 from router.store.transaction import Operation, Transaction
 

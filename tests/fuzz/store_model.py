@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from router.events import Delivery, DeliveryState, Event, Outcome
-from router.store.base import Expiry, LaneState, Transition
+from router.store.records import Expiry, LaneState, Transition
 from tests.fuzz.states import transitions
 
 WAITING = {DeliveryState.PENDING, DeliveryState.RETRYING}

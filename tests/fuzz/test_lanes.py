@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from router.destinations.base import Clients, Destination, Outgoing, Receipt
 from router.errors import PermanentFailure, StoreUnavailable, TemporaryFailure, Throttled
 from router.events import Cause, Delivery, DeliveryState, Outcome
-from router.store.base import DeliveryFilter, EventFilter
+from router.store.records import DeliveryFilter, EventFilter
 from tests.fakes import Clock
 from tests.fuzz.audit import faults
 from tests.fuzz.budget import examples

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from router.errors import StoreUnavailable
 from router.events import LEADS_TO, Cause, Delivery, DeliveryState, Event
-from router.store.base import DeliveryFilter, EventFilter, Expiry, Forgotten, RuleSetText, Transition, Waiting
+from router.store.records import DeliveryFilter, EventFilter, Expiry, Forgotten, RuleSetText, Transition, Waiting
 from router.store.sqlite import SqliteStore
 from tests.fakes import Clock
 from tests.fuzz.audit import faults

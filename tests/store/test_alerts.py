@@ -8,7 +8,8 @@ import pytest
 
 from router.errors import StoreUnavailable
 from router.events import OWN_SOURCE, Cause, Delivery, DeliveryState, Event
-from router.store.base import EventFilter, Expiry, Store, Untold, Waiting
+from router.store.base import Store
+from router.store.records import EventFilter, Expiry, Untold, Waiting
 from tests.fakes import START
 from tests.store.harness import Harness
 from tests.store.test_contract import DEAD, DELIVERED, PENDING, RETRYING, claimed, counts_agree, own, read, stored

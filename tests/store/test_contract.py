@@ -10,7 +10,8 @@ import pytest
 
 from router.errors import StoreUnavailable
 from router.events import Attempt, Cause, Delivery, DeliveryState, Event, Message, Outcome
-from router.store.base import DeliveryFilter, EventFilter, LaneState, Store, Waiting
+from router.store.base import Store
+from router.store.records import DeliveryFilter, EventFilter, LaneState, Waiting
 from tests.fakes import Clock
 from tests.store.harness import Harness
 from tests.store.values import Values

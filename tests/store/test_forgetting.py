@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from router.events import Cause, Delivery, DeliveryState, Event
-from router.store.base import DeliveryFilter, EventFilter, Expiry, Forgotten, Store
+from router.store.base import Store
+from router.store.records import DeliveryFilter, EventFilter, Expiry, Forgotten
 from tests.fakes import Clock
 from tests.store.harness import Harness
 from tests.store.values import Values

@@ -11,8 +11,9 @@ import pytest
 
 from router.errors import StoreUnavailable
 from router.events import Cause, Delivery, DeliveryState, Event, Message
-from router.store.base import EVENT_GONE, DeliveryFilter, Expiry, ReplayFilter, Store, Waiting
+from router.store.base import Store
 from router.store.kin import Kin
+from router.store.records import EVENT_GONE, DeliveryFilter, Expiry, ReplayFilter, Waiting
 from tests.fakes import Clock
 from tests.store.harness import Harness
 from tests.store.test_contract import counts_agree, own, read, stored

@@ -25,9 +25,9 @@ from router.errors import StoreRefused, StoreUnavailable
 from router.events import DeliveryState
 from router.store import expiry as expiring
 from router.store import queries, schema
-from router.store.base import DeliveryFilter, Expiry, Forgotten
 from router.store.queries import single
 from router.store.reading import SqliteReader
+from router.store.records import DeliveryFilter, Expiry, Forgotten
 from router.store.sqlite import SqliteStore
 from tests.fakes import Clock
 from tests.store.disks import FailingDisk

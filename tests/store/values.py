@@ -9,7 +9,7 @@ from typing import Any
 
 from router.events import Attempt, Delivery, DeliveryState, Event, Message, Outcome, Rejection
 from router.ids import IdSource
-from router.store.base import RuleSetText, Transition
+from router.store.records import RuleSetText, Transition
 from tests.fakes import Clock
 
 
