@@ -15,7 +15,12 @@ from router.config.load import load, load_text
 from tests.cli import COMMAND, invoke, run
 
 SLACK_URL = "https://hooks.slack.com/services/T12345678/B12345678/a-webhook-for-the-tests"
-ENVIRON = {"SPACES_TOKEN": "a-token-for-the-tests", "SLACK_URL": SLACK_URL, "AUDIT_TOKEN": "another-token"}
+ENVIRON = {
+    "SPACES_TOKEN": "a-token-for-the-tests",
+    "SLACK_URL": SLACK_URL,
+    "AUDIT_TOKEN": "another-token",
+    "MAIL_PASSWORD": "a-password",
+}
 
 
 def sourced(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -150,13 +155,13 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 def test_its_comments_are_true() -> None:
     """What the comments show works: with the comment signs taken away, the file has no problem."""
     text = rules_text(None)
-    text = re.sub(
-        r"^( +)# ((?:site|unless|  actor\.email|audit|  type|  url|  sign):)", r"\1\2", text, flags=re.MULTILINE
-    )
+    keys = "site|unless|  actor\\.email|audit|admins|defaults|  (?:type|url|sign|smtp|username|password|from|to|alerts)"
+    text = re.sub(rf"^( *)# ((?:{keys}):)", r"\1\2", text, flags=re.MULTILINE)
     text = text.replace("    to: news\n", "    to: [news, audit]\n", 1)
     configuration = load_text(text, "rules.yaml", ENVIRON)
     assert not configuration.warnings
-    assert set(configuration.destinations) == {"news", "log", "audit"}
+    assert set(configuration.destinations) == {"news", "log", "audit", "admins"}
+    assert configuration.alerts == "admins"
     assert configuration.sources["spaces"].site == "acme.teamwork.com"
     assert next(rule for rule in configuration.rules.rules if rule.name == "pages").is_conditional
 

@@ -256,16 +256,25 @@ async def test_progress_is_shown_at_a_terminal() -> None:
 
 
 async def test_list_of_dead_letters_leads_to_their_replay(tmp_path: Path) -> None:
-    """The list of what was given up names the command that shows what a replay of the same choice would send."""
+    """
+    The list of what was given up names the command that shows what a replay of the same choice would send.
+
+    Once all of them are handled there is nothing to send, and it names none.
+    """
     async with Sink() as sink, RunningRouter(tmp_path, failing(sink.url)) as router:
         await fail_pages(router, sink, 1)
         listed = await ask(router, "deliveries", "--state", "dead", "--rule", "pages", "--since", "2026-03-01T00:00Z")
         command = listed.stdout.splitlines()[-1].partition(": spaces-router ")[2]
         rehearsed = await ask(router, *shlex.split(command))
         everything = await ask(router, "deliveries")
+        await ask(router, "replay", "--state", "dead", "--yes")
+        await router.settle()
+        handled = await ask(router, "deliveries", "--state", "dead")
     assert command == "replay --state dead --rule pages --since 2026-03-01T00:00:00.000Z --dry-run"
     assert rehearsed.stdout.startswith("1 dead letter would be sent once more")
     assert "spaces-router replay" not in everything.stdout
+    assert "dead, handled" in handled.stdout
+    assert "spaces-router replay" not in handled.stdout
 
 
 # One

@@ -98,7 +98,7 @@ async def test_the_examples_of_the_page(tmp_path: Path) -> None:
     """The commands of the page, asked of a router in the state that it speaks of, print what it shows."""
     needed("curl", "the examples of docs/metrics.md are not run")
     examples = re.findall(r"```sh\n([^`]*/metrics[^`]*)```.*?```\n(.*?)```", PAGE, re.DOTALL)
-    assert len(examples) == 2
+    assert len(examples) == 3
     async with Sink() as sink, RunningRouter(tmp_path, RULES.format(url=sink.url)) as router:
         await broken(router, sink)
         for command, expected in examples:

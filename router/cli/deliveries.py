@@ -62,11 +62,10 @@ def command(*, admin: Admin, admin_token_file: Path | None, data: Path, limit: i
         click.echo("\n".join(delivery_lines(found, datetime.now(UTC))))
         if len(found) == limit:
             click.echo(f"\nThese are the newest {limit}; --limit shows more.")
-        if query.get("state") == DeliveryState.DEAD and "event" not in query:
+        can_be_chosen = query.get("state") == DeliveryState.DEAD and "event" not in query
+        if can_be_chosen and not all(one.get("handled") for one in found):
             chosen = " ".join(f"--{name} {shlex.quote(value)}" for name, value in query.items())
-            click.echo(
-                f"\nTo send them once more (it shows what it would send, and asks): spaces-router replay {chosen}"
-            )
+            click.echo(f"\nTo see what a replay of them would send: spaces-router replay {chosen} --dry-run")
     else:
         click.echo(_nothing(query))
     return 0

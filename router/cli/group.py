@@ -155,4 +155,4 @@ def _asked_for_debug() -> bool:
 )
 @click.version_option(__version__, "-V", "--version", prog_name="spaces-router", message="%(prog)s %(version)s")
 def main() -> None:
-    """Forward webhooks of a Teamwork Spaces site to Slack and other services, by the rules of a YAML file."""
+    """Forward webhooks of a Teamwork Spaces site to Slack, by e-mail and over HTTP, by the rules of a YAML file."""

@@ -18,7 +18,7 @@ SLACK_PLACEHOLDER = "https://hooks.slack.com/services/T00000000/B00000000/put-yo
 
 _PLAIN_HOST = re.compile(r"[A-Za-z][A-Za-z0-9-]*\.[A-Za-z0-9.-]*[A-Za-z][A-Za-z0-9.-]*")
 
-_SITE_PLACEHOLDER = "# site: acme.teamwork.com     # the host name of your site, for the links in messages"
+_SITE_PLACEHOLDER = "# site: acme.teamwork.com       # the host name of your site, for the links in messages"
 
 _RULES = """\
 # The rule file of Spaces Router: who sends, where messages go, and which events go where.
@@ -49,6 +49,20 @@ destinations:
   #   type: http
   #   url: https://audit.example.com/events
   #   sign: ${AUDIT_TOKEN}
+  #
+  # A mailbox, for those who look after the router:
+  #
+  # admins:
+  #   type: email
+  #   smtp: smtp://mail.example.com:587
+  #   username: spaces-router
+  #   password: ${MAIL_PASSWORD}
+  #   from: spaces-router@example.com
+  #   to: ops@example.com
+
+# ----- Who is told when a message could not be delivered, signatures are wrong, or this file has mistakes.
+# defaults:
+#   alerts: admins
 
 # ----- Which events go where. Every rule that matches sends; take out what you do not want to read.
 rules:
