@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from router.ingress import Limits
+from router.intake import Limits
 from router.listener import Bounds, Listener
 from router.payload import parse_body
 from router.signature import sign
@@ -540,7 +540,7 @@ async def test_what_cannot_be_read_is_told_to_the_peer_and_in_the_log(
     }
     [line] = [record for record in caplog.records if record.message == "request.malformed"]
     assert vars(line)["reason"] == "header line 6 is malformed"
-    assert site.parts.ingress.counts.other == 1
+    assert site.parts.ingress.counts.answers["", "malformed"] == 1
 
 
 @pytest.mark.parametrize(
