@@ -10,9 +10,10 @@ from typing import Protocol, cast
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, StreamClosedError
 
+from router.answers import Answer
 from router.bounded import write_and_close
 from router.deadlines import Deadlines
-from router.ingress import Admission, Answer, Ingress
+from router.ingress import Admission, Ingress
 from router.wire import CONTINUE, BadRequest, Head, HeadTooLarge, RequestReader
 
 log = logging.getLogger("router.listener")

@@ -10,42 +10,30 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
+from router.answers import RETRY_AFTER, Answer, error_answer
 from router.clock import Clock
 from router.config.model import Configuration, Source
 from router.errors import SignatureMismatch, StoreUnavailable, UnreadableBody
 from router.events import DESTINATION_REMOVED, Delivery, DeliveryState, Event, Rejection
 from router.ids import IdSource
 from router.incoming import BadEventName, make_event
-from router.intake import ANSWERS, Counts, Disk, Intake, Limits, Refusals, Turns, shown
+from router.intake import Counts, Disk, Intake, Limits, Refusals, Turns, shown
 from router.messages.context import lazy_namespace
-from router.payload import JSON
 from router.rules.ruleset import Route
 from router.signature import is_well_formed, verify
 from router.sources import hops, is_event_name, kept_headers
 from router.store.base import Store
 from router.store.records import Accepted
 
-__all__ = ["RETRY_AFTER", "Admission", "Answer", "Counts", "Ingress", "Lanes", "Limits"]
-
 log = logging.getLogger("router.ingress")
 
 HOOKS = "/hooks/"
 HEALTH = "/healthz"
-RETRY_AFTER = {"Retry-After": "60"}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the sender is told; the body is written as JSON."""
-
-    status: int
-    body: Mapping[str, JSON]
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +133,7 @@ class Ingress:
         self, method: str, path: str, headers: Mapping[str, str], content_length: int | None, peer: str
     ) -> Answer | Admission:
         if path == HEALTH:
-            wrong = _error("method_not_allowed", "health is asked for with GET", {"Allow": "GET, HEAD"})
+            wrong = error_answer("method_not_allowed", "health is asked for with GET", {"Allow": "GET, HEAD"})
             return Answer(200, {"status": "ok"}) if method in ("GET", "HEAD") else wrong
         source = self._configuration().sources.get(path[len(HOOKS) :]) if path.startswith(HOOKS) else None
         if source is None:
@@ -357,7 +345,7 @@ class Ingress:
 
     def _refuse(self, source: str, code: str, sentence: str, headers: Mapping[str, str] | None = None) -> Answer:
         self.counts.answered(source, code)
-        return _error(code, sentence, headers)
+        return error_answer(code, sentence, headers)
 
     # The log
 
@@ -386,10 +374,6 @@ class _Received:
     headers: Mapping[str, str]
     body: bytes
     peer: str
-
-
-def _error(code: str, sentence: str, headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer(ANSWERS[code], {"error": code, "message": sentence}, headers or {})
 
 
 def _facts(event: Event, peer: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 from router.clock import Clock
@@ -47,34 +46,6 @@ class Limits:
     queue: int = 1_000_000
     least_free_bytes: int = 100_000_000
     hops: int = 3
-
-
-ANSWERS: Mapping[str, int] = MappingProxyType(
-    {
-        "stored": 200,
-        "repeat": 200,
-        "unreadable_body": 400,
-        "bad_event_name": 400,
-        "too_many_hops": 400,
-        "malformed": 400,
-        "invalid_signature": 401,
-        "not_found": 404,
-        "method_not_allowed": 405,
-        "too_slow": 408,
-        "too_large": 413,
-        "too_much_at_once": 503,
-        "too_many_connections": 503,
-        "queue_full": 503,
-        "disk_full": 503,
-        "store_unavailable": 503,
-        "stopping": 503,
-        "failed": 503,
-    }
-)
-"""Everything that a sender may be told, in a word, and the status that goes with it."""
-
-WITHOUT_SOURCE = frozenset({"malformed", "not_found", "too_many_connections"})
-"""Answers that are given before it is known whom a request is for."""
 
 
 class Counts:

@@ -19,11 +19,12 @@ from tornado.httputil import format_timestamp
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 from tornado.tcpserver import TCPServer
 
+from router.answers import RETRY_AFTER, Answer, error_answer
 from router.bounded import write_and_close
 from router.clock import Clock
 from router.connection import Connection, PatientStream
 from router.deadlines import Deadlines
-from router.ingress import RETRY_AFTER, Answer, Ingress
+from router.ingress import Ingress
 from router.payload import dump_json
 from router.sockets import listen_on
 from router.wire import answer_bytes
@@ -35,11 +36,7 @@ _LAST_SECONDS = 2.0
 _PIECE = 16 * 1024
 """Bytes that are read from a socket at once: most deliveries are smaller, and a buffer costs by its size."""
 
-_TOO_MANY_CONNECTIONS = Answer(
-    503,
-    {"error": "too_many_connections", "message": "too many connections are open already"},
-    RETRY_AFTER,
-)
+_TOO_MANY_CONNECTIONS = error_answer("too_many_connections", "too many connections are open already", RETRY_AFTER)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from router.config.load import load_text
 from router.config.model import Configuration
 from router.events import Delivery, DeliveryState, Event
 from router.ids import IdSource
-from router.ingress import Ingress, Limits
+from router.ingress import Ingress
+from router.intake import Limits
 from router.signature import sign
 from router.store.base import Store
 from tests.fakes import Clock

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from router.answers import Answer
 from router.events import DeliveryState
 from router.ids import IdSource
-from router.ingress import Admission, Answer, Ingress, Limits
-from router.intake import LINES_PER_MINUTE, shown
+from router.ingress import Admission, Ingress
+from router.intake import LINES_PER_MINUTE, Limits, shown
 from router.store.records import RuleSetText
 from router.store.sqlite import SqliteStore
 from tests.fakes import Clock

@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from router.ingress import Limits
+from router.intake import Limits
 from router.listener import Bounds, Listener
 from router.payload import parse_body
 from router.signature import sign

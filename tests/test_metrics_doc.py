@@ -15,7 +15,7 @@ import yaml
 
 from router.admin.families import Reading, families
 from router.admin.metrics import read
-from router.intake import ANSWERS
+from router.answers import ANSWERS
 from tests.metrics import Scrape, scrape
 from tests.running import RunningRouter
 from tests.sinks import Sink, answer

@@ -16,10 +16,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.utils import floatToGoString
 
 from router import __version__
+from router.answers import ANSWERS, WITHOUT_SOURCE
 from router.config.reload import ReloadState
 from router.events import DeliveryState, Outcome
 from router.histogram import Histogram
-from router.intake import ANSWERS, WITHOUT_SOURCE, Counts
+from router.intake import Counts
 from router.store.figures import Figures
 from router.store.records import LaneState, Moments, Stats
 

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.answers import Answer
 from router.clients import make_http_client
 from router.destinations.base import Clients, Outgoing
 from router.destinations.http import Http
 from router.events import Event, Message
-from router.ingress import Admission, Answer
+from router.ingress import Admission
 from router.signature import sign
 from tests.fakes import START
 from tests.fuzz.budget import examples
