@@ -156,8 +156,9 @@ class _LineHandler(logging.StreamHandler[TextIO]):
         with self.lock or nullcontext():
             self._loop = None
             lines, self._lines = self._lines, []
-            self.stream.write("".join(lines))
-            super().flush()
+            if lines:
+                self.stream.write("".join(lines))
+                super().flush()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -127,7 +127,7 @@ class WriteConnection:
             "fullfsync = ON",
             "checkpoint_fullfsync = ON",
             "foreign_keys = ON",
-            "cache_size = -8192",
+            "cache_size = -4096",  # KiB; what it misses, the system still has in memory
             "journal_size_limit = 67108864",
         ):
             connection.execute(f"PRAGMA {setting}").fetchall()

@@ -1,0 +1,152 @@
+"""When and how lines of the log are written."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from router.logs import LogFormat, configure_logging
+from router.secret import Redactor, Secret
+
+log = logging.getLogger("router.test")
+
+
+class Stream(io.StringIO):
+    """Remembers what it was given, write by write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[str] = []
+        self.trouble: Exception | None = None
+
+    def write(self, text: str) -> int:
+        if self.trouble is not None:
+            raise self.trouble
+        self.writes.append(text)
+        return len(text)
+
+    @property
+    def actions(self) -> list[list[str]]:
+        """The actions of the lines of each write."""
+        return [[line.split()[2] for line in text.splitlines()] for text in self.writes]
+
+    @property
+    def all_actions(self) -> list[str]:
+        return [action for actions in self.actions for action in actions]
+
+
+@pytest.fixture
+def stream() -> Iterator[Stream]:
+    """Where the whole log goes, as text."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    stream = Stream()
+    configure_logging(LogFormat.TEXT, "info", Redactor([Secret("a secret = here"), Secret("plain-secret")]), stream)
+    yield stream
+    root.handlers = handlers
+    root.setLevel(level)
+
+
+async def test_lines_of_one_turn_are_written_together(stream: Stream) -> None:
+    """In their order, and before anything that happens later."""
+    for action in ("first", "second", "third"):
+        log.info(action)
+    assert stream.writes == []
+    await asyncio.sleep(0)
+    assert stream.actions == [["first", "second", "third"]]
+    log.info("fourth")
+    await asyncio.sleep(0)
+    assert stream.actions == [["first", "second", "third"], ["fourth"]]
+
+
+async def test_an_error_is_written_at_once_with_what_stands_before_it(stream: Stream) -> None:
+    """It may be the last line."""
+    log.info("first")
+    log.error("second")
+    assert stream.actions == [["first", "second"]]
+    log.info("third")
+    await asyncio.sleep(0)
+    assert stream.actions == [["first", "second"], ["third"]]
+
+
+def test_outside_of_a_loop_nothing_waits(stream: Stream) -> None:
+    """There is no later turn."""
+    log.info("first")
+    assert stream.actions == [["first"]]
+
+
+async def test_a_line_of_another_thread_is_written_at_once(stream: Stream) -> None:
+    """Behind those that came before."""
+    log.info("first")
+    await asyncio.to_thread(log.info, "second")
+    assert stream.all_actions == ["first", "second"]
+
+
+def test_a_loop_that_ends_takes_no_line_with_it(stream: Stream) -> None:
+    """What was logged in its last turn is written with the next line, or at the end of the program."""
+    loop = asyncio.new_event_loop()
+    loop.call_soon(log.info, "first")
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+    asyncio.run(_log("second"))
+    assert stream.all_actions == ["first", "second"]
+    loop = asyncio.new_event_loop()
+    loop.call_soon(log.info, "third")
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+    logging.getLogger().handlers[0].flush()
+    assert stream.all_actions == ["first", "second", "third"]
+
+
+async def _log(action: str) -> None:
+    log.info(action)
+    await asyncio.sleep(0)
+
+
+async def test_a_log_that_cannot_be_written_stops_nothing(stream: Stream, capsys: pytest.CaptureFixture[str]) -> None:
+    """A full disk under the log is no reason to stop forwarding."""
+    stream.trouble = OSError("no space left")
+    log.info("first")
+    await asyncio.sleep(0)
+    log.error("second")
+    assert "no space left" in capsys.readouterr().err
+    stream.trouble = None
+    log.error("third")
+    assert stream.actions[-1] == ["third"]
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("page.updated", "page.updated"),
+        (5, "5"),
+        (["a", "b"], "a,b"),
+        ([], "-"),
+        ("", '""'),
+        ("two words", '"two words"'),
+        (["page changes", "b"], '"page changes",b'),
+        ("a other=forged", '"a other=forged"'),
+        ("a=b", '"a=b"'),
+        ('a"b', '"a\\"b"'),
+        ("a\nb", '"a\\nb"'),
+        ("a\u2028b", '"a\\u2028b"'),
+        ("a\x1bb", "a\\u001bb"),
+        ("x plain-secret", '"x ***"'),
+        ("plain-secret", "***"),
+        ("a secret = here", "***"),
+        (["a secret = here"], "***"),
+        ("x" * 5000, "x" * 4096 + "…"),
+    ],
+)
+def test_how_a_value_stands_in_a_line(stream: Stream, value: Any, written: str) -> None:
+    """Quoted where it could be read as something else, and never as more than one field of one line."""
+    log.info("thing.happened", extra={"before": 1, "value": value, "after": None, "last": "x"})
+    [text] = stream.writes
+    assert text.endswith(f" INFO    thing.happened before=1 value={written} last=x\n")
