@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: run test check format crash isolation wheel bench help clean
+.PHONY: run test check format fuzz crash isolation wheel bench help clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -34,6 +34,9 @@ check: $(VENV)/test.stamp ## Format, lint and types
 format: $(VENV)/test.stamp ## Put the code into its format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+fuzz: $(VENV)/test.stamp ## Look for what nobody thought of, for about an hour; FUZZ_EXAMPLES=500 is a quarter of that
+	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -m hypothesis --timeout 0 --numprocesses 2 --dist worksteal
 
 crash: $(VENV)/test.stamp ## The long durability runs: 2,000 events, 20 kills; then 200 versions of the rule file
 	$(BIN)/python scripts/crash.py

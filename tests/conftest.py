@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # A busy machine is no fault of the product, and a run that passed must pass again: no time limits, no dice.
-# To look for new counter-examples: HYPOTHESIS_PROFILE=explore make test
-settings.register_profile("repeatable", deadline=None, derandomize=True)
-settings.register_profile("explore", deadline=None, max_examples=2000, print_blob=True)
+settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+# `make fuzz`: new dice every time; what it finds is kept in .hypothesis/ and tried first in the next run.
+settings.register_profile(
+    "explore",
+    deadline=None,
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "2000")),
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.config.nodes import Mapping, Node, Scalar, plain, resolve, scalars
+from router.config.nodes import LOADER, NO_CHARACTER, Mapping, Node, Scalar, plain, resolve, scalars
 from router.config.places import locate
 from router.config.syntax import read_yaml
 
@@ -52,6 +52,15 @@ def test_both_parsers_read_alike(path: Path) -> None:
     assert [(each.place.line, each.message) for each in told] == [
         (each.place.line, each.message) for each in told_slowly
     ]
+
+
+@pytest.mark.parametrize("loader", [yaml.SafeLoader, LOADER])
+@pytest.mark.parametrize("escape", [r"\ud800", r"\ud83d\ude00", r"\U00110000"])
+def test_escapes_of_no_character_are_told_about(escape: str, loader: Any) -> None:
+    """What a YAML escape cannot stand for could be neither stored nor shown."""
+    found, (trouble,) = read_yaml(f'a: b\nc: "{escape}"', loader)
+    assert found is None
+    assert (trouble.place.line, trouble.message) == (2, NO_CHARACTER)
 
 
 def test_positions_are_those_of_the_values() -> None:

@@ -121,9 +121,10 @@ def is_public(key: str, text: str = "") -> bool:
     """
     Tell whether what stands under a key of a source or destination may be shown.
 
-    Only what is known to be public is: a misspelt `tokn` still holds a token, and a URL is one also as a `type`.
+    Only what is known to be public is: a misspelt `tokn` still holds a token, and a URL is one also as a `type`; a type
+    of several words has the next line in it.
     """
-    if "://" in text and key != "site":
+    if ("://" in text and key != "site") or (key in {"type", "kind"} and len(text.split()) > 1):
         return False
     return key in _known()[0] or key.lower() in _PUBLIC_HEADERS or key.endswith("_file")
 

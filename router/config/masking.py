@@ -15,6 +15,7 @@ from router.secret import MASK
 _ONLY_REFERENCES = re.compile(r"(?:\s*\$\{[A-Z_][A-Z0-9_]*(?::\?[^}]*)?\})+\s*", re.ASCII)
 _REFERENCE = re.compile(r"\$\{[A-Za-z0-9_]*\}?")
 _WORD = re.compile(r"""\$\{[A-Za-z0-9_]*\}?|[^\s\[\]{},"':]+|:(?!\s|$)[^\s\[\]{},"']*""")
+_KEY = re.compile(r"""([A-Za-z_-]+)["']?:\s+(?=\S)""")
 _COLON = re.compile("[\"' ]*:")
 _NAME_LINE = re.compile(r"\s{0,4}([a-z0-9-]+):\s*(?:[{\[]|$)")
 _HIDDEN_COMMENT = re.compile(rf"(?<=\S)\s+#{re.escape(MASK)}$")
@@ -181,9 +182,9 @@ class SourceLines:
 
 def _guessed(lines: Sequence[str], number: int) -> list[tuple[int, int]]:
     """What to hide in a line of a text that cannot be read: in sources and destinations, all that is no known word."""
-    if Sections(lines).is_own(number):
-        return []
     line = lines[number - 1]
+    if Sections(lines).is_own(number):
+        return _behind_secret_keys(line)
     if _SECTION_WITHOUT_COLON.fullmatch(line):
         return []
     comment = re.search(r"(?:^|\s)#", line)
@@ -197,6 +198,12 @@ def _guessed(lines: Sequence[str], number: int) -> list[tuple[int, int]]:
         if not _REFERENCE.fullmatch(found[0]):
             hidden.append(found.span())
     return [*hidden, (end, len(line))] if end < len(line) else hidden
+
+
+def _behind_secret_keys(line: str) -> list[tuple[int, int]]:
+    """What stands behind a key that holds a secret anywhere: the line may have slipped below the wrong section."""
+    found = next((key for key in _KEY.finditer(line) if is_secret(key[1].lower())), None)
+    return [] if found is None else [(found.end(), len(line))]
 
 
 _TOP_LEVEL_KEY = re.compile(r"([A-Za-z_-]+):(?:\s|$)")

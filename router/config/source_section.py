@@ -8,7 +8,7 @@ from typing import Annotated, get_args
 
 from annotated_types import Ge, Le
 
-from router.config.keys import LATER, SOURCE_NAME
+from router.config.keys import LATER, SOURCE_NAME, is_public
 from router.config.model import Source
 from router.config.nodes import Entry, Mapping, Node, Scalar, kind_of, plain
 from router.config.nodes import Sequence as ListNode
@@ -110,8 +110,9 @@ def _report_kind(kind: str, node: Node, reading: Reading) -> None:
     if isinstance(node, Scalar) and node.outside:
         reading.error(node, f"this reference stands for no source kind; {expected}")
         return
+    shown = f" {named(kind)}" if is_public("kind", kind) else ""
     guess = did_you_mean(kind, KINDS) or did_you_mean(f"teamwork-{kind}", KINDS)
-    reading.error(node, f"unknown source kind {named(kind)}; {expected}{guess}")
+    reading.error(node, f"unknown source kind{shown}; {expected}{guess}")
 
 
 def _check_tokens(keys: SourceKeys, node: Mapping, entry: Entry, reading: Reading) -> None:

@@ -12,8 +12,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.config.load import load_text
 from router.config.nodes import LINE_BREAK
+from router.config.problems import ConfigurationInvalid, format_text
 from router.config.syntax import read_yaml
+from tests import test_config
 from tests.fuzz.budget import examples
 from tests.fuzz.checking import look, look_text
 from tests.fuzz.rule_files import spoilt_files, written
@@ -80,6 +83,21 @@ def test_any_slip_of_the_hand_loads_or_is_told_about(folder: Path, content: byte
 def test_no_value_of_the_environment_is_told(folder: Path, text: str) -> None:
     """Wherever a file refers to the environment, no problem says what is there."""
     look(text.encode("utf-8", "surrogatepass"), folder)
+
+
+@examples(150)
+@given(st.integers(0), st.sampled_from([piece for piece in PIECES if len(piece) < 6]), st.integers(0, 1))
+def test_no_slip_shows_a_secret_of_the_file(at: int, piece: str, lost: int) -> None:
+    """A secret that stands in the file itself is shown by no message and kept in no text, also where that is broken."""
+    text = test_config.TestStored.CLEAR.replace("clear-", "zq3c-")
+    place = at % (len(text) + 1)
+    text = text[:place] + piece + text[place + lost :]
+    try:
+        loaded = load_text(text, "rules.yaml", {})
+        told = loaded.text + format_text(loaded.warnings)
+    except ConfigurationInvalid as invalid:
+        told = format_text(invalid.problems)
+    assert "zq3c-" not in told
 
 
 @examples(40)

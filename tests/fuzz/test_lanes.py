@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hypothesis import HealthCheck, Verbosity
+from hypothesis import Verbosity
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -353,5 +353,4 @@ TestLives.settings = examples(
     40,
     stateful_step_count=25,
     verbosity=Verbosity.quiet,
-    suppress_health_check=list(HealthCheck),
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, Verbosity
+from hypothesis import Verbosity
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -436,5 +436,4 @@ TestHistories.settings = examples(
     40,
     stateful_step_count=30,
     verbosity=Verbosity.quiet,
-    suppress_health_check=list(HealthCheck),
 )

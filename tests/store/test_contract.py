@@ -425,6 +425,23 @@ class TestRecording:
         assert not await store.record(transition)
         await counts_agree(store, harness)
 
+    @pytest.mark.parametrize(
+        ("start", "end"),
+        [
+            *((start, DELIVERED) for start in (HELD, PENDING, RETRYING)),
+            *((HELD, end) for end in (RETRYING, MERGED)),
+            (PENDING, RETRYING),
+            (RETRYING, SUPPRESSED),
+        ],
+    )
+    async def test_no_other_way_without_an_attempt(
+        self, store: Store, values: Values, start: DeliveryState, end: DeliveryState
+    ) -> None:
+        """Above all, nothing counts as delivered that nobody sent."""
+        delivery = await stored(store, values, state=start)
+        assert not await store.record(values.outcome(delivery, None, end, attempt=None))
+        assert await read(store, delivery) == delivery
+
     async def test_due_at_another_time(self, store: Store, values: Values) -> None:
         """A retry that is released is due now; saying so twice changes nothing more."""
         later = values.clock.now() + timedelta(minutes=10)
@@ -446,13 +463,14 @@ class TestRecording:
         assert await read(store, delivery) == delivery
 
     async def test_impossible_outcomes_are_refused(self, store: Store, values: Values) -> None:
-        """No outcome makes a delivery held or sending, puts it back to pending, or retries it at no time."""
+        """No outcome makes a delivery held, sending or merged, puts it back to pending, or retries it at no time."""
         lane = await own(store, values.clock)
         delivery = await claimed(store, values, lane)
         stranger = values.outcome(values.delivery(values.event()), lane.epoch, DELIVERED)
         for transition in (
             values.outcome(delivery, lane.epoch, PENDING),
             values.outcome(delivery, lane.epoch, SENDING),
+            values.outcome(delivery, lane.epoch, MERGED),
             values.outcome(delivery, None, HELD),
             values.outcome(delivery, lane.epoch, RETRYING, due_at=None),
             values.outcome(delivery, lane.epoch, DELIVERED, attempt=stranger.attempt),
