@@ -17,5 +17,5 @@ async def test_nothing_acknowledged_is_lost_by_kills(tmp_path: Path) -> None:
     assert rows["mail"].copies >= rows["mail"].delivered == 40
     assert rows["mail-gone"].refused == 40
     assert rows["mail-bare"].given_up == 40
-    assert rows["mail-lossy"].unanswered > 5
+    assert rows["mail-lossy"].unanswered, "no answer was lost: which ones are is by chance, about every fifth"
     assert sum(row.lost for row in rows.values()) == 0
