@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from router.errors import StoreUnavailable
 from router.events import Delivery, Event, Rejection
-from router.store.records import Accepted
+from router.store.records import Accepted, Taught
 
 
 class MemoryStore:
@@ -32,7 +32,7 @@ class MemoryStore:
     def events(self) -> list[Event]:
         return [event for event, _ in self.stored]
 
-    async def accept(self, event: Event, deliveries: Sequence[Delivery]) -> Accepted:
+    async def accept(self, event: Event, deliveries: Sequence[Delivery], taught: Taught | None = None) -> Accepted:
         if self.trouble is not None:
             raise self.trouble
         same_body = [old for old in self.events if old.source == event.source and old.body_hash == event.body_hash]

@@ -13,7 +13,7 @@ import html
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from router.events import Markup
 
@@ -24,6 +24,23 @@ class Finished(str):
     __slots__ = ()
 
 
+class Mention(str):
+    """
+    The name of a person who can be called in Slack; elsewhere it is the name.
+
+    Attributes:
+        slack: The person's member id, checked when the rule file was read.
+    """
+
+    __slots__ = ("slack",)
+    slack: str
+
+    def __new__(cls, name: str, slack: str) -> Self:
+        made = super().__new__(cls, name)
+        made.slack = slack
+        return made
+
+
 @dataclass(frozen=True)
 class Escaping:
     """
@@ -32,13 +49,19 @@ class Escaping:
     Attributes:
         quote: Plain text to markup.
         read: Markup to the plain text that a reader sees; the other way round, where markup can be taken away.
+        mention: Makes a call to a person, where the markup has such; elsewhere a mention is a name like any other.
     """
 
     quote: Callable[[str], str]
     read: Callable[[str], str]
+    mention: Callable[[Mention], str] | None = None
 
     def finish(self, text: str) -> Finished:
-        return text if isinstance(text, Finished) else Finished(self.quote(text))
+        if isinstance(text, Finished):
+            return text
+        if self.mention is not None and isinstance(text, Mention):
+            return Finished(self.mention(text))
+        return Finished(self.quote(text))
 
     def plain(self, text: str) -> str:
         return self.read(text) if isinstance(text, Finished) else text
@@ -46,7 +69,8 @@ class Escaping:
     def join(self, parts: Iterable[str], separator: str = "") -> str:
         """Put texts together; the result is finished as soon as one of them is."""
         texts = list(parts)
-        if isinstance(separator, Finished) or any(isinstance(text, Finished) for text in texts):
+        is_markup = Finished if self.mention is None else (Finished, Mention)
+        if isinstance(separator, Finished) or any(isinstance(text, is_markup) for text in texts):
             return Finished(self.finish(separator).join(self.finish(text) for text in texts))
         return separator.join(texts)
 
@@ -170,6 +194,6 @@ def _same(text: Any) -> Any:
 
 ESCAPINGS = {
     Markup.TEXT: Escaping(quote=_same, read=_same),
-    Markup.SLACK: Escaping(quote=escape_slack, read=read_slack),
+    Markup.SLACK: Escaping(quote=escape_slack, read=read_slack, mention=lambda mention: f"<@{mention.slack}>"),
     Markup.HTML: Escaping(quote=escape_html, read=read_html),
 }
