@@ -22,7 +22,7 @@ ResultT = TypeVar("ResultT")
 
 
 class Deadlines(Generic[TimedT]):
-    """Gives everybody the same number of seconds: the first to come is the first whose time is over. One timer for all."""
+    """Gives everybody the same number of seconds, so the first to come is late first. One timer for all."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         self._clock = clock

@@ -160,7 +160,10 @@ class Connection(asyncio.Protocol):
         except (HttpParserError, HttpParserUpgrade):
             self._stopped()
         else:
-            if self._received > (_WIRE_TIMES * self._most_bytes if self._has_head else _MOST_HEAD_BYTES) and self._asked is not None:
+            if (
+                self._received > (_WIRE_TIMES * self._most_bytes if self._has_head else _MOST_HEAD_BYTES)
+                and self._asked is not None
+            ):
                 self._fail(self._unreadable())
 
     def connection_lost(self, exc: Exception | None) -> None:

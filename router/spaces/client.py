@@ -1,16 +1,17 @@
 """
 Asking the Spaces API of one source: what it tells of people, spaces and pages, within bounds.
 
-Source: the vendor's guides on authentication, paging, response structure and response codes, its official Go SDK and MCP
-server, read 2026-11. Only documented models are relied on: lists under their plural, single objects under their
-singular; whatever stands beside them is left alone.
+Source: the vendor's guides on paging, response structure and response codes, its official Go SDK and MCP server, read
+2026-11. Only documented models are relied on: lists under their plural, single objects under their singular; whatever
+stands beside them is left alone.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Self
 from urllib.parse import urlsplit
@@ -51,6 +52,12 @@ _HOST = re.compile(r"[a-z0-9.-]{1,253}")
 
 _NEW_KEY = "make a new one in Spaces under Settings > API Keys"
 
+_REFUSALS = {  # source: the vendor's guide on response codes, read 2026-11
+    401: f"the API key of source {{source}} is refused (HTTP 401); {_NEW_KEY}",
+    402: "the subscription behind source {source} has no Spaces API (HTTP 402); check it in Spaces, or remove api_key",
+    403: "the API key of source {source} may not read {kind} (HTTP 403); let somebody who sees all {kind} make one",
+}
+
 
 class Outcome(StrEnum):
     """What a request came to."""
@@ -73,9 +80,7 @@ class ApiFailure(RouterError):
         wait: Seconds for which the API wants to be left alone, where it said so.
     """
 
-    def __init__(
-        self, outcome: Outcome, problem: str, *, status: int | None = None, wait: float | None = None
-    ) -> None:
+    def __init__(self, outcome: Outcome, problem: str, *, status: int | None = None, wait: float | None = None) -> None:
         super().__init__(problem)
         self.outcome = outcome
         self.problem = problem
@@ -91,6 +96,7 @@ class Access:
     Attributes:
         source: Name of the source.
         url: Such as `https://acme.teamwork.com/spaces/api/v1`.
+        keeps_before: Remember what was known before, for messages that say what changed.
     """
 
     source: str
@@ -117,13 +123,15 @@ class SpacesClient:
 
     Args:
         http: Made for answers of `MOST_ANSWER_BYTES`; follows no redirect.
+        counted: Told the source of each request, and what it came to.
     """
 
-    def __init__(self, http: httpx.AsyncClient, clock: Clock) -> None:
+    def __init__(self, http: httpx.AsyncClient, clock: Clock, counted: Callable[[str, Outcome], None]) -> None:
         self._http = http
         self._clock = clock
+        self._counted = counted
 
-    async def listed(self, access: Access, kind: str) -> AsyncIterator[Sequence[Mapping[str, JSON]]]:
+    async def listed(self, access: Access, kind: str) -> AsyncGenerator[Sequence[Mapping[str, JSON]]]:
         """
         Give all people or spaces, as they come: some with each request.
 
@@ -138,8 +146,6 @@ class SpacesClient:
             query = {"pageSize": PAGE_SIZE, "pageOffset": offset}
             answer = await self._ask(access, f"{kind}.json", kind, query)
             models = answer[kind]
-            if not isinstance(models, list):
-                raise _misshapen(access, kind)
             fresh = [model for model in models if isinstance(model, dict) and str(model.get("id")) not in seen]
             fresh = fresh[: MOST_OBJECTS - len(seen)]
             seen.update(str(model.get("id")) for model in fresh)
@@ -160,14 +166,24 @@ class SpacesClient:
         if not _ID.fullmatch(space_id) or not _ID.fullmatch(page_id):
             raise ApiFailure(Outcome.NOT_FOUND, "this is no id of a page")
         answer = await self._ask(access, f"spaces/{space_id}/pages/{page_id}.json", PAGES)
-        model = answer[_SINGULAR[PAGES]]
-        if not isinstance(model, dict) or str(model.get("id")) != page_id:
-            raise _misshapen(access, PAGES)
+        model: Mapping[str, JSON] = answer[_SINGULAR[PAGES]]
+        if str(model.get("id")) != page_id:
+            raise ApiFailure(Outcome.NOT_FOUND, "this is another page")
         return model
 
     async def _ask(
         self, access: Access, path: str, kind: str, query: Mapping[str, int] | None = None
     ) -> Mapping[str, JSON]:
+        try:
+            response = await self._exchange(access, path, query)
+            answer = _read(access, kind, response, self._clock.now(), is_list=query is not None)
+        except ApiFailure as failure:
+            self._counted(access.source, failure.outcome)
+            raise
+        self._counted(access.source, Outcome.OK)
+        return answer
+
+    async def _exchange(self, access: Access, path: str, query: Mapping[str, int] | None) -> httpx.Response:
         key = access.key.reveal().strip()
         if not _KEY.fullmatch(key):
             raise ApiFailure(
@@ -178,68 +194,62 @@ class SpacesClient:
         headers = {"Authorization": f"Bearer {key}", "Accept": "application/json"}
         try:
             asking = self._http.get(f"{access.url}/{path}", params=query, headers=headers)
-            response = await in_time(asking, self._clock, REQUEST_SECONDS)
+            return await in_time(asking, self._clock, REQUEST_SECONDS)
         except TimeoutError:
             failure = _failed(access, f"gives no answer within {REQUEST_SECONDS:g} s; messages go without its names")
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError):
             failure = _failed(access, "cannot be asked at that address; check the site, or api, of the source")
         except httpx.RequestError as error:
             failure = _failed(access, f"cannot be reached: {error}")
-        else:
-            return self._read(access, kind, response, is_list=query is not None)
         # Raised out here, so that it does not drag along the client's error, which knows the whole request.
         raise failure
 
-    def _read(self, access: Access, kind: str, response: httpx.Response, *, is_list: bool) -> Mapping[str, JSON]:
-        if response.status_code != 200:
-            raise self._refusal(access, kind, response, is_list=is_list)
-        if len(response.content) >= MOST_ANSWER_BYTES:
-            raise _failed(access, f"answers with more than {MOST_ANSWER_BYTES >> 20} MiB, which is not read")
-        try:
-            answer = parse_body(response.content)
-        except UnreadableBody:
-            raise _failed(
-                access, "answers with something that is not JSON; check that the site, or api, of the source leads to it"
-            ) from None
-        if not isinstance(answer, dict) or (kind if is_list else _SINGULAR[kind]) not in answer:
-            raise _misshapen(access, kind)
-        return answer
 
-    def _refusal(self, access: Access, kind: str, response: httpx.Response, *, is_list: bool) -> ApiFailure:
-        """Word a status other than 200."""
-        status, source = response.status_code, access.source
-        if status == 401:
-            problem = f"the API key of source {source} is refused (HTTP 401); {_NEW_KEY}"
-            return ApiFailure(Outcome.REFUSED, problem, status=status)
-        if status == 402:
-            problem = f"the subscription behind source {source} does not include the Spaces API (HTTP 402); check it"
-            return ApiFailure(Outcome.REFUSED, f"{problem} in Spaces, or remove api_key", status=status)
-        if status == 403:
-            problem = f"the API key of source {source} may not read {kind} (HTTP 403); let somebody who sees all"
-            return ApiFailure(Outcome.REFUSED, f"{problem} {kind} make one", status=status)
-        if status == 404 and not is_list:
-            return ApiFailure(Outcome.NOT_FOUND, f"source {source} has no such page", status=status)
-        if status == 404:
-            problem = f"nothing is found at {access.place} (HTTP 404); check the site, or api, of source {source}"
-            return ApiFailure(Outcome.NOT_FOUND, f"of the Spaces API {problem}", status=status)
-        if status == 429:
-            return ApiFailure(
-                Outcome.THROTTLED,
-                f"the Spaces API of source {source} was asked too often (HTTP 429); it is left alone for a while",
-                status=status,
-                wait=self._wait(response),
-            )
-        if 300 <= status < 400:
-            return _failed(access, f"redirects{_pointing_to(response)} (HTTP {status}), which is not followed", status)
-        if status >= 500:
-            problem = f"has trouble of its own (HTTP {status}); it is asked again later"
-            return _failed(access, problem, status, self._wait(response))
-        return _failed(access, f"answers HTTP {status}, which it should not; check the site, or api", status)
+def _read(access: Access, kind: str, response: httpx.Response, now: datetime, *, is_list: bool) -> Mapping[str, JSON]:
+    """
+    Read what was answered: an object that has what was asked for under its name.
 
-    def _wait(self, response: httpx.Response) -> float | None:
-        now = self._clock.now()
-        until = retry_after(response.headers.get("Retry-After"), now)
-        return None if until is None else min(LONGEST_WAIT, (until - now).total_seconds())
+    Raises:
+        ApiFailure: It is none.
+    """
+    if response.status_code != 200:
+        raise _refusal(access, kind, response, now, is_list=is_list)
+    if len(response.content) >= MOST_ANSWER_BYTES:
+        raise _failed(access, f"answers with more than {MOST_ANSWER_BYTES >> 20} MiB, which is not read")
+    try:
+        answer = parse_body(response.content)
+    except UnreadableBody:
+        answer = None
+    if answer is None:
+        raise _failed(access, "answers with something that is not JSON; check that the site, or api, leads to Spaces")
+    name, shape = (kind, list) if is_list else (_SINGULAR[kind], dict)
+    if not isinstance(answer, dict) or not isinstance(answer.get(name), shape):
+        raise _failed(access, f"answers with JSON that has no {name}; check that the site, or api, leads to Spaces")
+    return answer
+
+
+def _refusal(access: Access, kind: str, response: httpx.Response, now: datetime, *, is_list: bool) -> ApiFailure:
+    """Word a status other than 200."""
+    status = response.status_code
+    if status in _REFUSALS:
+        problem = _REFUSALS[status].format(source=access.source, kind=kind)
+        return ApiFailure(Outcome.REFUSED, problem, status=status)
+    if status == 404:
+        where = f"nothing of the Spaces API is at {access.place} (HTTP 404); check the site, or api, of source"
+        problem = f"{where} {access.source}" if is_list else f"source {access.source} has no such page"
+        return ApiFailure(Outcome.NOT_FOUND, problem, status=status)
+    until = retry_after(response.headers.get("Retry-After"), now)
+    wait = None if until is None else min(LONGEST_WAIT, (until - now).total_seconds())
+    if status == 429:
+        problem = (
+            f"the Spaces API of source {access.source} was asked too often (HTTP 429); it is left alone for a while"
+        )
+        return ApiFailure(Outcome.THROTTLED, problem, status=status, wait=wait)
+    if 300 <= status < 400:
+        return _failed(access, f"redirects{_pointing_to(response)} (HTTP {status}), which is not followed", status)
+    if status >= 500:
+        return _failed(access, f"has trouble of its own (HTTP {status}); it is asked again later", status, wait)
+    return _failed(access, f"answers HTTP {status}, which it should not; check the site, or api", status)
 
 
 def _goes_on(answer: Mapping[str, JSON], count: int, offset: int) -> bool:
@@ -255,10 +265,6 @@ def _goes_on(answer: Mapping[str, JSON], count: int, offset: int) -> bool:
 def _failed(access: Access, problem: str, status: int | None = None, wait: float | None = None) -> ApiFailure:
     whose = f"the Spaces API of source {access.source}, {access.place},"
     return ApiFailure(Outcome.FAILED, f"{whose} {problem}", status=status, wait=wait)
-
-
-def _misshapen(access: Access, kind: str) -> ApiFailure:
-    return _failed(access, f"answers with JSON that holds no {kind}; check that the site, or api, leads to Spaces")
 
 
 def _pointing_to(response: httpx.Response) -> str:
