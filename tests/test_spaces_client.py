@@ -255,7 +255,7 @@ async def test_a_server_that_does_not_speak_http(behaviour: Any, asking: Asking)
     async with Sink() as sink:
         sink.answer_with(behaviour)
         failure = await asking.failure(f"{sink.url}/api")
-    assert failure.problem.startswith(OURS.format(port=sink.port))
+        assert failure.problem.startswith(OURS.format(port=sink.port))
 
 
 async def test_a_server_that_is_down(asking: Asking) -> None:
