@@ -181,6 +181,7 @@ class App:
             lanes=self.lanes,
             replayer=self._make_replayer(),
             directory=self.directory,
+            names=self.names,
             clock=self.clock,
             redactor=redactor,
             stage=lambda: self.stage,

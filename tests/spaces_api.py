@@ -86,7 +86,7 @@ class SpacesApi:
 
     def come_up(self) -> None:
         """Listen; on the same port as before."""
-        self._server = HTTPServer(Application([(r"/.*", _Handler, {"api": self})]))
+        self._server = HTTPServer(Application([(r"/.*", _Handler, {"api": self})], log_function=_say_nothing))
         sockets = bind_sockets(self._port, "127.0.0.1")
         self._port = sockets[0].getsockname()[1]
         self._server.add_sockets(sockets)
@@ -152,6 +152,10 @@ class SpacesApi:
         else:
             shown, count = [*models.values()][offset : offset + size], len(models)
         return {root: shown, "included": {}, "meta": {"page": {"pageOffset": offset, "pageSize": size, "count": count}}}
+
+
+def _say_nothing(handler: RequestHandler) -> None:
+    """The log is the router's."""
 
 
 class _Handler(RequestHandler):

@@ -20,7 +20,7 @@ from router.spaces.client import (
     REQUEST_SECONDS,
     Access,
     ApiFailure,
-    Outcome,
+    ApiOutcome,
     SpacesClient,
 )
 from tests.fakes import Clock
@@ -33,11 +33,11 @@ class Asking:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.counted: Counter[Outcome] = Counter()
+        self.counted: Counter[ApiOutcome] = Counter()
         self.http = make_http_client(most_bytes=MOST_ANSWER_BYTES)
         self.client = SpacesClient(self.http, self.clock, self._count)
 
-    def _count(self, source: str, outcome: Outcome) -> None:
+    def _count(self, source: str, outcome: ApiOutcome) -> None:
         assert source == "spaces"
         self.counted[outcome] += 1
 
@@ -82,7 +82,7 @@ async def test_lists_are_read_to_their_end(api: SpacesApi, asking: Asking) -> No
         "/users.json?pageSize=100&pageOffset=200",
         "/spaces.json?pageSize=100&pageOffset=0",
     ]
-    assert asking.counted == {Outcome.OK: 4}
+    assert asking.counted == {ApiOutcome.OK: 4}
 
 
 async def test_a_server_that_gives_less_than_is_asked_for(api: SpacesApi, asking: Asking) -> None:
@@ -134,9 +134,9 @@ async def test_a_single_page(api: SpacesApi, asking: Asking) -> None:
     for page_id, space_id in (("5149", "42"), ("5148", "43")):
         with pytest.raises(ApiFailure) as caught:
             await asking.page(api.url, page_id, space_id)
-        assert caught.value.outcome is Outcome.NOT_FOUND
+        assert caught.value.outcome is ApiOutcome.NOT_FOUND
     assert api.asked == [f"/spaces/{ids}.json" for ids in ("42/pages/5148", "42/pages/5149", "43/pages/5148")]
-    assert asking.counted == {Outcome.OK: 1, Outcome.NOT_FOUND: 2}
+    assert asking.counted == {ApiOutcome.OK: 1, ApiOutcome.NOT_FOUND: 2}
 
 
 @pytest.mark.parametrize("strange", ["..", "../../users", "1?x=1", "0", "", "1" * 20, "①", "abc", "-1"])
@@ -145,7 +145,7 @@ async def test_an_id_that_is_none_is_not_asked_for(strange: str, api: SpacesApi,
     for page_id, space_id in ((strange, "42"), ("5148", strange)):
         with pytest.raises(ApiFailure) as caught:
             await asking.page(api.url, page_id, space_id)
-        assert caught.value.outcome is Outcome.NOT_FOUND
+        assert caught.value.outcome is ApiOutcome.NOT_FOUND
     assert api.asked == []
 
 
@@ -154,7 +154,7 @@ async def test_another_page_than_the_one_asked_for(api: SpacesApi, asking: Askin
     api.answer_with(200, json.dumps({"page": page(1)}))
     with pytest.raises(ApiFailure) as caught:
         await asking.page(api.url)
-    assert caught.value.outcome is Outcome.NOT_FOUND
+    assert caught.value.outcome is ApiOutcome.NOT_FOUND
 
 
 OURS = "the Spaces API of source spaces, 127.0.0.1:{port},"
@@ -163,34 +163,34 @@ KEY_OF = "the API key of source spaces"
 CHECK = "check the site, or api"
 
 ANSWERS = [
-    (401, Outcome.REFUSED, f"{KEY_OF} is refused (HTTP 401); make a new one in Spaces under Settings > API Keys"),
+    (401, ApiOutcome.REFUSED, f"{KEY_OF} is refused (HTTP 401); make a new one in Spaces under Settings > API Keys"),
     (
         402,
-        Outcome.REFUSED,
+        ApiOutcome.REFUSED,
         "the subscription behind source spaces has no Spaces API (HTTP 402); check it in Spaces, or remove api_key",
     ),
-    (403, Outcome.REFUSED, f"{KEY_OF} may not read users (HTTP 403); let somebody who sees all users make one"),
+    (403, ApiOutcome.REFUSED, f"{KEY_OF} may not read users (HTTP 403); let somebody who sees all users make one"),
     (
         404,
-        Outcome.NOT_FOUND,
+        ApiOutcome.NOT_FOUND,
         f"nothing of the Spaces API is at 127.0.0.1:{{port}} (HTTP 404); {CHECK}, of source spaces",
     ),
     (
         429,
-        Outcome.THROTTLED,
+        ApiOutcome.THROTTLED,
         "the Spaces API of source spaces was asked too often (HTTP 429); it is left alone for a while",
     ),
-    (500, Outcome.FAILED, f"{OURS} has trouble of its own (HTTP 500); it is asked again later"),
-    (503, Outcome.FAILED, f"{OURS} has trouble of its own (HTTP 503); it is asked again later"),
-    (302, Outcome.FAILED, f"{OURS} redirects (HTTP 302), which is not followed"),
-    (202, Outcome.FAILED, f"{OURS} answers HTTP 202, which it should not; {CHECK}"),
-    (400, Outcome.FAILED, f"{OURS} answers HTTP 400, which it should not; {CHECK}"),
+    (500, ApiOutcome.FAILED, f"{OURS} has trouble of its own (HTTP 500); it is asked again later"),
+    (503, ApiOutcome.FAILED, f"{OURS} has trouble of its own (HTTP 503); it is asked again later"),
+    (302, ApiOutcome.FAILED, f"{OURS} redirects (HTTP 302), which is not followed"),
+    (202, ApiOutcome.FAILED, f"{OURS} answers HTTP 202, which it should not; {CHECK}"),
+    (400, ApiOutcome.FAILED, f"{OURS} answers HTTP 400, which it should not; {CHECK}"),
 ]
 
 
 @pytest.mark.parametrize(("status", "outcome", "says"), ANSWERS)
 async def test_every_refusal_says_what_to_mend(
-    status: int, outcome: Outcome, says: str, api: SpacesApi, asking: Asking
+    status: int, outcome: ApiOutcome, says: str, api: SpacesApi, asking: Asking
 ) -> None:
     """A status other than 200 becomes a sentence for an admin, which names the source and what to do."""
     api.answer_with(status)
@@ -239,7 +239,7 @@ async def test_answers_that_are_none(body: bytes, says: str, api: SpacesApi, ask
     """A login page, JSON of another kind, or far too much: each is called what it is."""
     api.answer_with(200, body)
     failure = await asking.failure(api.url)
-    assert failure.outcome is Outcome.FAILED
+    assert failure.outcome is ApiOutcome.FAILED
     assert says in failure.problem
 
 
@@ -262,7 +262,7 @@ async def test_a_server_that_is_down(asking: Asking) -> None:
     """The sentence says what to check."""
     port = refused_port()
     failure = await asking.failure(f"http://127.0.0.1:{port}/api")
-    assert failure.outcome is Outcome.FAILED
+    assert failure.outcome is ApiOutcome.FAILED
     assert failure.problem == (
         f"{OURS.format(port=port)} cannot be reached: 127.0.0.1:{port} refused the connection; check that the service"
         " runs there, and the port"
@@ -284,7 +284,7 @@ async def test_a_server_that_takes_too_long(api: SpacesApi, asking: Asking) -> N
 async def test_a_key_that_cannot_be_one(key: str, api: SpacesApi, asking: Asking) -> None:
     """It is not sent, and its text is not shown."""
     failure = await asking.failure(api.url, key)
-    assert failure.outcome is Outcome.REFUSED
+    assert failure.outcome is ApiOutcome.REFUSED
     assert "holds white space or letters that no key has" in failure.problem
     assert api.asked == []
 

@@ -50,7 +50,7 @@ class Naming:
     async def _ask(self, api: ApiNames, event: Event, source: Source) -> None:
         names = names_of(event.source, source, self.directory)
         unknown = _unknown(event, source, names)
-        if any(kind != PAGES for _, kind, _ in unknown):
+        if any(kind != PAGES and not source.given.find(kind, object_id) for _, kind, object_id in unknown):
             api.ask_soon(event.source)
         space = build_namespace(event, source.kind, source.site, names)["space"]
         space_id = id_text(space.get("id")) if isinstance(space, dict) else None

@@ -59,7 +59,7 @@ _REFUSALS = {  # source: the vendor's guide on response codes, read 2026-11
 }
 
 
-class Outcome(StrEnum):
+class ApiOutcome(StrEnum):
     """What a request came to."""
 
     OK = "ok"
@@ -80,7 +80,9 @@ class ApiFailure(RouterError):
         wait: Seconds for which the API wants to be left alone, where it said so.
     """
 
-    def __init__(self, outcome: Outcome, problem: str, *, status: int | None = None, wait: float | None = None) -> None:
+    def __init__(
+        self, outcome: ApiOutcome, problem: str, *, status: int | None = None, wait: float | None = None
+    ) -> None:
         super().__init__(problem)
         self.outcome = outcome
         self.problem = problem
@@ -126,7 +128,7 @@ class SpacesClient:
         counted: Told the source of each request, and what it came to.
     """
 
-    def __init__(self, http: httpx.AsyncClient, clock: Clock, counted: Callable[[str, Outcome], None]) -> None:
+    def __init__(self, http: httpx.AsyncClient, clock: Clock, counted: Callable[[str, ApiOutcome], None]) -> None:
         self._http = http
         self._clock = clock
         self._counted = counted
@@ -164,11 +166,11 @@ class SpacesClient:
             ApiFailure: `NOT_FOUND` also for what cannot be the id of a page.
         """
         if not _ID.fullmatch(space_id) or not _ID.fullmatch(page_id):
-            raise ApiFailure(Outcome.NOT_FOUND, "this is no id of a page")
+            raise ApiFailure(ApiOutcome.NOT_FOUND, "this is no id of a page")
         answer = await self._ask(access, f"spaces/{space_id}/pages/{page_id}.json", PAGES)
         model: Mapping[str, JSON] = answer[_SINGULAR[PAGES]]
         if str(model.get("id")) != page_id:
-            raise ApiFailure(Outcome.NOT_FOUND, "this is another page")
+            raise ApiFailure(ApiOutcome.NOT_FOUND, "this is another page")
         return model
 
     async def _ask(
@@ -180,14 +182,14 @@ class SpacesClient:
         except ApiFailure as failure:
             self._counted(access.source, failure.outcome)
             raise
-        self._counted(access.source, Outcome.OK)
+        self._counted(access.source, ApiOutcome.OK)
         return answer
 
     async def _exchange(self, access: Access, path: str, query: Mapping[str, int] | None) -> httpx.Response:
         key = access.key.reveal().strip()
         if not _KEY.fullmatch(key):
             raise ApiFailure(
-                Outcome.REFUSED,
+                ApiOutcome.REFUSED,
                 f"the API key of source {access.source} holds white space or letters that no key has; copy it anew, or "
                 + _NEW_KEY,
             )
@@ -233,18 +235,18 @@ def _refusal(access: Access, kind: str, response: httpx.Response, now: datetime,
     status = response.status_code
     if status in _REFUSALS:
         problem = _REFUSALS[status].format(source=access.source, kind=kind)
-        return ApiFailure(Outcome.REFUSED, problem, status=status)
+        return ApiFailure(ApiOutcome.REFUSED, problem, status=status)
     if status == 404:
         where = f"nothing of the Spaces API is at {access.place} (HTTP 404); check the site, or api, of source"
         problem = f"{where} {access.source}" if is_list else f"source {access.source} has no such page"
-        return ApiFailure(Outcome.NOT_FOUND, problem, status=status)
+        return ApiFailure(ApiOutcome.NOT_FOUND, problem, status=status)
     until = retry_after(response.headers.get("Retry-After"), now)
     wait = None if until is None else min(LONGEST_WAIT, (until - now).total_seconds())
     if status == 429:
         problem = (
             f"the Spaces API of source {access.source} was asked too often (HTTP 429); it is left alone for a while"
         )
-        return ApiFailure(Outcome.THROTTLED, problem, status=status, wait=wait)
+        return ApiFailure(ApiOutcome.THROTTLED, problem, status=status, wait=wait)
     if 300 <= status < 400:
         return _failed(access, f"redirects{_pointing_to(response)} (HTTP {status}), which is not followed", status)
     if status >= 500:
@@ -264,7 +266,7 @@ def _goes_on(answer: Mapping[str, JSON], count: int, offset: int) -> bool:
 
 def _failed(access: Access, problem: str, status: int | None = None, wait: float | None = None) -> ApiFailure:
     whose = f"the Spaces API of source {access.source}, {access.place},"
-    return ApiFailure(Outcome.FAILED, f"{whose} {problem}", status=status, wait=wait)
+    return ApiFailure(ApiOutcome.FAILED, f"{whose} {problem}", status=status, wait=wait)
 
 
 def _pointing_to(response: httpx.Response) -> str:

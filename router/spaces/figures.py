@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from router.clock import Clock
-from router.spaces.client import Outcome
+from router.spaces.client import ApiOutcome
 
 log = logging.getLogger("router.spaces")
 
@@ -26,7 +26,7 @@ class ApiFigures:
         last_failure: The latest sentence, also after it was mended; empty where there was none.
     """
 
-    requests: Counter[Outcome] = field(default_factory=Counter)
+    requests: Counter[ApiOutcome] = field(default_factory=Counter)
     refreshed_at: datetime | None = None
     failing: dict[str, str] = field(default_factory=dict)
     failing_since: datetime | None = None
@@ -48,7 +48,7 @@ class Standing:
     def of(self, source: str) -> ApiFigures:
         return self._by_source.setdefault(source, ApiFigures())
 
-    def count(self, source: str, outcome: Outcome) -> None:
+    def count(self, source: str, outcome: ApiOutcome) -> None:
         self.of(source).requests[outcome] += 1
 
     def failed(self, source: str, asked_for: str, problem: str) -> None:

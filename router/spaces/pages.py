@@ -13,7 +13,7 @@ from router.config.model import Source
 from router.deadlines import done_within
 from router.errors import StoreUnavailable
 from router.messages.directory import PAGES
-from router.spaces.client import Access, ApiFailure, Outcome, SpacesClient
+from router.spaces.client import Access, ApiFailure, ApiOutcome, SpacesClient
 from router.spaces.figures import Standing
 from router.spaces.learner import Learner
 
@@ -114,7 +114,7 @@ class Pages:
             if not await self._learner.learn(access, PAGES, [model]):
                 look_ups.missed(page_id, space_id)
         except ApiFailure as failure:
-            if failure.outcome is not Outcome.NOT_FOUND and failure.status != _NOT_FOR_THIS_KEY:
+            if failure.outcome is not ApiOutcome.NOT_FOUND and failure.status != _NOT_FOR_THIS_KEY:
                 look_ups.pause(failure.wait or PAUSE_SECONDS)
                 self._standing.failed(source, PAGES, failure.problem)
                 return
