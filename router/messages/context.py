@@ -10,7 +10,7 @@ from router.events import BEFORE, Event
 from router.messages.changes import changes_of
 from router.messages.directory import NO_NAMES, Names, Seen
 from router.messages.learning import lesson_of
-from router.messages.references import References, is_id
+from router.messages.references import References, is_id, whole
 from router.messages.verbs import TITLES, VERBS
 from router.payload import JSON
 from router.sources import SourceKind, first_model, resource_and_action
@@ -47,7 +47,8 @@ def build_namespace(event: Event, kind: SourceKind, site: str | None, names: Nam
     namespace: dict[str, JSON] | None = event.derived.get(key)
     if namespace is None:
         lazy = lazy_namespace(event, kind, site, names)
-        namespace = event.derived[key] = {**lazy, CHANGES: lazy.changes()}
+        words = {word: whole(found) for word, found in lazy.items()}
+        namespace = event.derived[key] = {**words, CHANGES: lazy.changes()}
     return namespace
 
 
@@ -183,12 +184,14 @@ def _own_title(event: Event) -> str:
 def _shown_model(resource: str, found: JSON, model: Mapping[str, JSON], references: References) -> JSON:
     """The model as templates see it: several models give the fields of the first, and all of them as `items`."""
     if isinstance(found, list):
-        items = [references.filled(resource, item) if isinstance(item, dict) else item for item in found[:_MOST_FILLED]]
-        return {**references.filled(resource, model), "items": [*items, *found[_MOST_FILLED:]]}
+        items = [
+            whole(references.filled(resource, item)) if isinstance(item, dict) else item
+            for item in found[:_MOST_FILLED]
+        ]
+        return {**whole(references.filled(resource, model)), "items": [*items, *found[_MOST_FILLED:]]}
     if not isinstance(found, dict):
         return None
-    filled = references.filled(resource, found)
-    return references.person(filled) if resource == "user" else filled
+    return references.filled(resource, references.person(found) if resource == "user" else found)
 
 
 def _link(site: str | None, resource: str, page: JSON, space: JSON) -> str | None:

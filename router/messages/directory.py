@@ -60,14 +60,14 @@ class Names:
 
     given: Given
     learned: Callable[[str, str], Facts | None]
-    key: Hashable
+    key: tuple[Hashable, ...]
 
 
 def _nothing(_kind: str, _object_id: str) -> None:
     return None
 
 
-NO_NAMES = Names(NOTHING_GIVEN, _nothing, None)
+NO_NAMES = Names(NOTHING_GIVEN, _nothing, ())
 
 
 class Directory:
@@ -83,6 +83,7 @@ class Directory:
         # As JSON text: an object of Python's takes five times the memory, and few are looked up often.
         self._facts: OrderedDict[tuple[str, str, str], bytes] = OrderedDict()
         self._unknown: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+        self._names: dict[str, Names] = {}
         self.version = 0
 
     def names(self, source: str, given: Given = NOTHING_GIVEN, recorded: Seen | None = None) -> Names:
@@ -92,10 +93,13 @@ class Directory:
         Args:
             recorded: What was seen when an event was judged; it stands for what is known now.
         """
-        learned = partial(self.find, source)
-        if recorded is None:
-            return Names(given, learned, (given, self.version))
-        return Names(given, partial(_recalled, recorded, learned), (given, self.version, id(recorded)))
+        if recorded is not None:
+            recalled = partial(_recalled, recorded, partial(self.find, source))
+            return Names(given, recalled, (given, self.version, id(recorded)))
+        names = self._names.get(source)
+        if names is None or names.given is not given or names.key[1] != self.version:
+            names = self._names[source] = Names(given, partial(self.find, source), (given, self.version))
+        return names
 
     def find(self, source: str, kind: str, object_id: str) -> Facts | None:
         key = (source, kind, object_id)

@@ -64,11 +64,11 @@ def id_text(value: JSON) -> str | None:
 
 def person_name(model: Mapping[str, JSON]) -> str:
     """Name a person; Spaces spells `firstname`, its siblings `firstName`. Empty where no name is told."""
-    parts = [
-        _text(model.get(lower)) or _text(model.get(camel))
-        for lower, camel in (("firstname", "firstName"), ("lastname", "lastName"))
-    ]
-    return _text(model.get("name")) or " ".join(part for part in parts if part)
+    if name := _text(model.get("name")):
+        return name
+    first = _text(model.get("firstname")) or _text(model.get("firstName"))
+    last = _text(model.get("lastname")) or _text(model.get("lastName"))
+    return f"{first} {last}".strip()
 
 
 def tag_names(tags: JSON) -> list[str]:
