@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from router.config.load import load
+from router.secret import Secret
 from router.spaces.pages import AT_ONCE, FIND_SECONDS, MISSING_SECONDS, PAUSE_SECONDS
 from router.spaces.refresh import EVERY_SECONDS, SOON_SECONDS, START_SECONDS
+from tests.metrics import scrape
 from tests.running import RunningRouter
 from tests.spaces_api import KEY, SpacesApi, page, space, user
+
+DOCS = Path(__file__).parent.parent / "docs"
 
 TEXT = (
     "{{ actor.name or 'Someone' }} {{ event.verb }} {{ page.title or 'a page' }} in {{ space.name or 'a space' }}"
@@ -378,6 +384,42 @@ async def test_sources_come_and_go(api: SpacesApi, tmp_path: Path) -> None:
 
 
 # What is said of it
+
+
+def test_the_rule_file_of_the_page_on_names(tmp_path: Path) -> None:
+    """What an admin is told to write asks the API of the site."""
+    (example,) = re.findall(r"```yaml\n(.*?)```", (DOCS / "names.md").read_text(), re.DOTALL)
+    path = tmp_path / "rules.yaml"
+    path.write_text(example + "destinations: {docs: {type: log}}\nrules: [{events: '*', to: docs}]\n")
+    source = load(path, {"SPACES_TOKEN": "a-token", "SPACES_API_KEY": KEY}).sources["spaces"]
+    assert source.api == "https://acme.teamwork.com/spaces/api/v1"
+    assert source.api_key == Secret(KEY)
+
+
+async def test_what_the_page_on_names_shows(api: SpacesApi, tmp_path: Path) -> None:
+    """An hour after a good start the key is refused: the page, and the sentence in it, are what an admin reads."""
+    (example,) = re.findall(r"```json\n(.*?)```", (DOCS / "names.md").read_text(), re.DOTALL)
+    async with RunningRouter(tmp_path, rules(api.url)) as router:
+        await say(router)
+        api.answer_with(401)
+        await pass_time(router, EVERY_SECONDS)
+        assert (await router.get("stats"))["apis"] == json.loads(example)
+
+
+async def test_metrics_count_what_requests_came_to(api: SpacesApi, tmp_path: Path) -> None:
+    """From the first scrape on, by source; and how many names are known."""
+    async with RunningRouter(tmp_path, rules(api.url)) as router:
+        told = await scrape(router)
+        assert told.by("outcome", "api_requests_total", source="spaces") == {"ok": 2}
+        assert told.value("api_requests_total", source="spaces", outcome="refused") == 0
+        assert told.by("kind", "known_objects", source="spaces") == {"users": 1, "spaces": 1}
+        assert told.value("api_failing", source="spaces") == 0
+        await say(router, comment(5149))
+        api.answer_with(429)
+        await say(router)
+        told = await scrape(router)
+        assert told.by("outcome", "api_requests_total", source="spaces") == {"ok": 2, "not_found": 1, "throttled": 1}
+        assert told.value("api_failing", source="spaces") == 1
 
 
 async def test_the_log_hears_of_a_trouble_once(

@@ -139,6 +139,7 @@ class _Refresh:
 
     def begin(self) -> None:
         """Read it now."""
+        self._timer = None
         self._soonest = self._clock.monotonic() + SOON_SECONDS
         self._task = asyncio.get_running_loop().create_task(self._run())
         self._running.add(self._task)
@@ -156,7 +157,6 @@ class _Refresh:
             self._task.cancel()
 
     async def _run(self) -> None:
-        self._timer = None
         left_alone = await self._read(self.access)
         now = self._clock.monotonic()
         self._soonest = max(self._soonest, now + left_alone)
