@@ -49,28 +49,21 @@ class Escaping:
     Attributes:
         quote: Plain text to markup.
         read: Markup to the plain text that a reader sees; the other way round, where markup can be taken away.
-        mention: Makes a call to a person, where the markup has such; elsewhere a mention is a name like any other.
     """
 
     quote: Callable[[str], str]
     read: Callable[[str], str]
-    mention: Callable[[Mention], str] | None = None
 
     def finish(self, text: str) -> Finished:
-        if isinstance(text, Finished):
-            return text
-        if self.mention is not None and isinstance(text, Mention):
-            return Finished(self.mention(text))
-        return Finished(self.quote(text))
+        return text if isinstance(text, Finished) else Finished(self.quote(text))
 
     def plain(self, text: str) -> str:
         return self.read(text) if isinstance(text, Finished) else text
 
     def join(self, parts: Iterable[str], separator: str = "") -> str:
-        """Put texts together; the result is finished as soon as one of them is."""
+        """Put texts together; the result is finished as soon as one of them is, or is a mention."""
         texts = list(parts)
-        is_markup = Finished if self.mention is None else (Finished, Mention)
-        if isinstance(separator, Finished) or any(isinstance(text, is_markup) for text in texts):
+        if isinstance(separator, Finished) or any(isinstance(text, Finished | Mention) for text in texts):
             return Finished(self.finish(separator).join(self.finish(text) for text in texts))
         return separator.join(texts)
 
@@ -86,9 +79,11 @@ def escape_slack(text: str) -> str:
     """
     Escape the three characters that make Slack's links and mentions; control characters, which show nothing, go.
 
+    A `Mention` becomes one, and nothing else does.
+
     Source: Slack's page on formatting text, "escaping text", read 2026-11.
     """
-    return text.translate(_SLACK_ESCAPES)
+    return f"<@{text.slack}>" if isinstance(text, Mention) else text.translate(_SLACK_ESCAPES)
 
 
 _SLACK_ANGLE = re.compile(r"<([^<>|]*)(?:\|([^<>]*))?>")
@@ -194,6 +189,6 @@ def _same(text: Any) -> Any:
 
 ESCAPINGS = {
     Markup.TEXT: Escaping(quote=_same, read=_same),
-    Markup.SLACK: Escaping(quote=escape_slack, read=read_slack, mention=lambda mention: f"<@{mention.slack}>"),
+    Markup.SLACK: Escaping(quote=escape_slack, read=read_slack),
     Markup.HTML: Escaping(quote=escape_html, read=read_html),
 }

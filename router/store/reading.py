@@ -158,7 +158,7 @@ class ReadingVerbs:
         return await self._lanes.read(queries.objects, tuple(keys))
 
     async def newest_objects(self, source: str, limit: int) -> Sequence[KnownObject]:
-        return await self._lists.read(queries.newest_objects, source, limit)
+        return await self._lanes.read(queries.newest_objects, source, limit)
 
     async def untold(self) -> Sequence[Untold]:
         return await self._lists.read(queries.untold)
