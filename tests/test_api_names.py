@@ -390,7 +390,7 @@ def test_the_rule_file_of_the_page_on_names(tmp_path: Path) -> None:
     """What an admin is told to write asks the API of the site."""
     (example,) = re.findall(r"```yaml\n(.*?)```", (DOCS / "names.md").read_text(), re.DOTALL)
     path = tmp_path / "rules.yaml"
-    path.write_text(example + "destinations: {docs: {type: log}}\nrules: [{events: '*', to: docs}]\n")
+    path.write_text(example + "destinations: {docs: {type: log}}\nrules: [{name: all, events: '*', to: docs}]\n")
     source = load(path, {"SPACES_TOKEN": "a-token", "SPACES_API_KEY": KEY}).sources["spaces"]
     assert source.api == "https://acme.teamwork.com/spaces/api/v1"
     assert source.api_key == Secret(KEY)

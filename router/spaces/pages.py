@@ -13,6 +13,7 @@ from router.config.model import Source
 from router.deadlines import done_within
 from router.errors import StoreUnavailable
 from router.messages.directory import PAGES
+from router.spaces.background import Background
 from router.spaces.client import Access, ApiFailure, ApiOutcome, SpacesClient
 from router.spaces.figures import Standing
 from router.spaces.learner import Learner
@@ -64,7 +65,7 @@ class Pages:
         self._standing = standing
         self._clock = clock
         self._by_source: dict[str, _LookUps] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self._stopped = False
 
     async def find(self, source: str, wanted: Iterable[tuple[str, str]]) -> None:
@@ -87,15 +88,11 @@ class Pages:
     async def stop(self) -> None:
         """Look nothing more up. Safe to call twice."""
         self._stopped = True
-        for task in self._running:
-            task.cancel()
-        if self._running:
-            await asyncio.wait(self._running)
+        await self._background.end()
 
     async def quiet(self) -> None:
         """Wait until nothing is being looked up."""
-        while self._running:
-            await asyncio.wait(self._running)
+        await self._background.quiet()
 
     def _of(self, name: str) -> _LookUps | None:
         source = self._sources().get(name)
@@ -104,7 +101,7 @@ class Pages:
             return None
         known = self._by_source.get(name)
         if known is None or known.access != access:
-            known = self._by_source[name] = _LookUps(access, self._look_up, self._clock, self._running)
+            known = self._by_source[name] = _LookUps(access, self._look_up, self._clock, self._background)
         return known
 
     async def _look_up(self, look_ups: _LookUps, page_id: str, space_id: str) -> None:
@@ -137,12 +134,12 @@ class _LookUps:
         access: Access,
         look_up: Callable[[_LookUps, str, str], Coroutine[Any, Any, None]],
         clock: Clock,
-        running: set[asyncio.Task[None]],
+        background: Background,
     ) -> None:
         self.access = access
         self._look_up = look_up
         self._clock = clock
-        self._running = running
+        self._background = background
         self._places = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._missing: OrderedDict[tuple[str, str], float] = OrderedDict()
@@ -170,9 +167,7 @@ class _LookUps:
             return None
         task = self._under_way.get(key)
         if task is None:
-            task = self._under_way[key] = asyncio.get_running_loop().create_task(self._in_turn(page_id, space_id))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            task = self._under_way[key] = self._background.begin(self._in_turn(page_id, space_id))
         return task
 
     async def _in_turn(self, page_id: str, space_id: str) -> None:

@@ -13,6 +13,7 @@ from router.config.model import Source
 from router.deadlines import done_within
 from router.errors import StoreUnavailable
 from router.messages.directory import SPACES, USERS
+from router.spaces.background import Background
 from router.spaces.client import Access, ApiFailure, SpacesClient
 from router.spaces.figures import Standing
 from router.spaces.learner import Learner
@@ -50,14 +51,14 @@ class Refreshes:
         self._standing = standing
         self._clock = clock
         self._by_source: dict[str, _Refresh] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self._is_on = False
 
     async def start(self) -> None:
         """Read everything; come back when that is done, after five seconds at most."""
         self._is_on = True
         self.adopt()
-        await done_within(self._running, self._clock, START_SECONDS)
+        await done_within(self._background, self._clock, START_SECONDS)
 
     def adopt(self) -> None:
         """Ask the sources of the running rule set, and no others. One that is new, or has another key, is read now."""
@@ -71,7 +72,7 @@ class Refreshes:
                 self._standing.begin_anew(name)
         for name, access in wanted.items():
             if name not in self._by_source:
-                refresh = self._by_source[name] = _Refresh(access, self._read, self._clock, self._running)
+                refresh = self._by_source[name] = _Refresh(access, self._read, self._clock, self._background)
                 refresh.begin()
 
     def ask_soon(self, source: str) -> None:
@@ -85,13 +86,11 @@ class Refreshes:
         for refresh in self._by_source.values():
             refresh.stop()
         self._by_source.clear()
-        if self._running:
-            await asyncio.wait(self._running)
+        await self._background.end()
 
     async def quiet(self) -> None:
         """Wait until nothing is being read."""
-        while self._running:
-            await asyncio.wait(self._running)
+        await self._background.quiet()
 
     async def _read(self, access: Access) -> float:
         """Read all people and spaces; for how many seconds the API wants to be left alone."""
@@ -126,12 +125,12 @@ class _Refresh:
         access: Access,
         read: Callable[[Access], Coroutine[Any, Any, float]],
         clock: Clock,
-        running: set[asyncio.Task[None]],
+        background: Background,
     ) -> None:
         self.access = access
         self._read = read
         self._clock = clock
-        self._running = running
+        self._background = background
         self._task: asyncio.Task[None] | None = None
         self._timer: Timer | None = None
         self._due = 0.0
@@ -141,9 +140,7 @@ class _Refresh:
         """Read it now."""
         self._timer = None
         self._soonest = self._clock.monotonic() + SOON_SECONDS
-        self._task = asyncio.get_running_loop().create_task(self._run())
-        self._running.add(self._task)
-        self._task.add_done_callback(self._running.discard)
+        self._task = self._background.begin(self._run())
 
     def ask_soon(self) -> None:
         """Read it again before the hour is over; a read that is under way will do."""
