@@ -1,8 +1,8 @@
 """
 Composition root: builds the parts, starts, reloads and stops them in order.
 
-Starting: rule file → store → listeners → lanes. Stopping: ingress says 503 and closes → what is being sent ends →
-store.
+Starting: rule file → store → names → listeners → lanes. Stopping: ingress says 503 and closes → what is being sent
+ends → store.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from router.clients import make_http_client
 from router.clock import Clock, SystemClock
 from router.config.load import load
 from router.config.model import Configuration
-from router.config.reload import Reloader, RuleSets, kept_text
+from router.config.reload import Reloader, ReloadState, RuleSets, kept_text
 from router.config.settings import Address, Settings
 from router.delivery.alerts import Alerts
 from router.delivery.attempt import Attempts
@@ -43,6 +43,8 @@ from router.messages.directory import MOST_REMEMBERED, Directory
 from router.secret import Redactor
 from router.smtp.client import Smtp
 from router.sockets import allow_many_descriptors, listen_on
+from router.spaces.client import MOST_ANSWER_BYTES
+from router.spaces.names import ApiNames
 from router.store.base import Store
 from router.store.sqlite import SqliteStore
 
@@ -96,7 +98,15 @@ class App:
         self.directory = Directory()
         self.rulesets = RuleSets(configuration, self.store)
         self._http = make_http_client()
+        self._api_http = make_http_client(most_bytes=MOST_ANSWER_BYTES)
         self._smtp = Smtp()
+        self.names = ApiNames(
+            http=self._api_http,
+            sources=lambda: self.rulesets.current.sources,
+            store=self.store,
+            directory=self.directory,
+            clock=self.clock,
+        )
         self.lanes = Lanes(
             store=self.store,
             attempts=Attempts(
@@ -105,7 +115,7 @@ class App:
                 store=self.store,
                 clock=self.clock,
                 redactor=redactor,
-                naming=Naming(self.directory, self.store),
+                naming=Naming(self.directory, self.store, self.names),
             ),
             ids=self._ids,
             clock=self.clock,
@@ -125,6 +135,7 @@ class App:
         )
         self.ingress = self._make_ingress()
         self.alerts = self._make_alerts(redactor)
+        self.reloader.on_change = self._reloaded
         self._parts = self._make_parts(redactor)
         self._listener = Listener(self.ingress, self.clock, tls=_tls(settings))
         self._admin: AdminServer | None = None
@@ -155,8 +166,12 @@ class App:
         if not self.settings.dry_run:  # sends nothing, and leaves what is to be told for who does
             self.lanes.on_death = alerts.died
             self.ingress.on_refused = alerts.refused
-            self.reloader.on_change = alerts.reloaded
         return alerts
+
+    def _reloaded(self, state: ReloadState) -> None:
+        self.names.adopt()
+        if not self.settings.dry_run:
+            self.alerts.reloaded(state)
 
     def _make_parts(self, redactor: Redactor) -> Parts:
         return Parts(
@@ -166,6 +181,7 @@ class App:
             lanes=self.lanes,
             replayer=self._make_replayer(),
             directory=self.directory,
+            names=self.names,
             clock=self.clock,
             redactor=redactor,
             stage=lambda: self.stage,
@@ -202,6 +218,7 @@ class App:
         await self._remember(configuration)
         await self.lanes.prepare(configuration)
         self._start_admin()
+        await self.names.start()
         self._listener.listen(self.settings.listen.host, self.settings.listen.port)
         scheme = "https" if self.settings.tls_cert else "http"
         self.public_url = _url(scheme, self.settings.listen.host, self._listener.port)
@@ -243,6 +260,7 @@ class App:
             return
         self.stage = "stopping"
         self.reloader.stop()
+        await self.names.stop()
         await self.retention.stop()
         grace = self.settings.drain.total_seconds()
         self._listener.stop()
@@ -255,6 +273,7 @@ class App:
             self._admin.stop()
             await self._admin.close_all_connections()
         await self._http.aclose()
+        await self._api_http.aclose()
         await self._smtp.aclose()
         await self.store.close()
         self.stage = "stopped"

@@ -113,12 +113,15 @@ class DeliveryHandler(AdminHandler):
 
 
 class StatsHandler(AdminHandler):
-    """`GET /api/v1/stats`: totals, and how each destination stands."""
+    """`GET /api/v1/stats`: totals, and how each destination and each Spaces API stands."""
 
     async def get(self) -> None:
         self.query()
         stats = await self.parts.store.stats()
-        self.answer(statistics(stats, self.parts.rulesets.current.destinations, self.parts.clock.now()))
+        shown = statistics(stats, self.parts.rulesets.current.destinations, self.parts.clock.now())
+        known = self.parts.directory.counts()
+        apis = {name: self.shown.api(name, figures, known) for name, figures in self.parts.names.figures().items()}
+        self.answer({**shown, "apis": apis})
 
 
 class RejectedHandler(AdminHandler):

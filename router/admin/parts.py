@@ -13,6 +13,7 @@ from router.delivery.replayer import Replayer
 from router.intake import Counts
 from router.messages.directory import Directory
 from router.secret import Redactor
+from router.spaces.names import ApiNames
 from router.store.base import Store
 
 
@@ -34,6 +35,7 @@ class Parts:
     lanes: Lanes
     replayer: Replayer
     directory: Directory
+    names: ApiNames
     clock: Clock
     redactor: Redactor
     stage: Callable[[], str]

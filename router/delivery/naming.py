@@ -9,10 +9,11 @@ from router.config.model import Source
 from router.errors import StoreUnavailable
 from router.events import BEFORE, NAMES, Event
 from router.messages.context import build_namespace, lazy_namespace
-from router.messages.directory import Directory, Names
-from router.messages.learning import lesson_of
+from router.messages.directory import PAGES, Directory, Names
+from router.messages.learning import id_text, lesson_of
 from router.payload import JSON
 from router.sources import DEFAULT_KIND
+from router.spaces.names import ApiNames
 from router.store.base import Store
 from router.store.records import Accepted, Taught
 
@@ -24,20 +25,37 @@ class Naming:
     Args:
         directory: What is known, as far as it is in memory.
         store: Knows the rest.
+        api: Is asked for what is nowhere else; None to ask nobody.
     """
 
-    def __init__(self, directory: Directory, store: Store) -> None:
+    def __init__(self, directory: Directory, store: Store, api: ApiNames | None = None) -> None:
         self.directory = directory
         self._store = store
+        self._api = api
 
     async def prepare(self, event: Event, source: Source | None) -> None:
-        """Read what is known of the objects of an event, and not in memory. Never raises; mostly over at once."""
+        """
+        Read what is known of the objects of an event, and not in memory; then ask the API.
+
+        Never raises, is mostly over at once, and always soon.
+        """
         if source is None:
             return
-        names = names_of(event.source, source, self.directory)
-        missing = [key for key in _unknown(event, source, names) if self.directory.is_unread(*key)]
-        if missing:
+        unknown = _unknown(event, source, names_of(event.source, source, self.directory))
+        if missing := [key for key in unknown if self.directory.is_unread(*key)]:
             await self._read(missing)
+        if self._api is not None and unknown:
+            await self._ask(self._api, event, source)
+
+    async def _ask(self, api: ApiNames, event: Event, source: Source) -> None:
+        names = names_of(event.source, source, self.directory)
+        unknown = _unknown(event, source, names)
+        if any(kind != PAGES and not source.given.find(kind, object_id) for _, kind, object_id in unknown):
+            api.ask_soon(event.source)
+        space = build_namespace(event, source.kind, source.site, names)["space"]
+        space_id = id_text(space.get("id")) if isinstance(space, dict) else None
+        if space_id is not None:
+            await api.find_pages(event.source, [(page_id, space_id) for _, kind, page_id in unknown if kind == PAGES])
 
     async def _read(self, keys: Sequence[tuple[str, str, str]]) -> None:
         try:

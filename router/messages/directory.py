@@ -8,7 +8,7 @@ the store as well, so what memory has no room for can be read again.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from router.payload import JSON, dump_json, parse_body
 
-USERS, SPACES, PAGES = "users", "spaces", "pages"
+USERS, SPACES, PAGES = KINDS_OF_OBJECT = "users", "spaces", "pages"
 """Kinds of object. Source: references in the vendor's models name their type so, read 2026-11."""
 
 Facts: TypeAlias = Mapping[str, JSON]
@@ -133,6 +133,10 @@ class Directory:
             self._unknown[key] = None
             if len(self._unknown) > self._most:
                 self._unknown.popitem(last=False)
+
+    def counts(self) -> Counter[tuple[str, str]]:
+        """Count the objects in memory, by source and kind."""
+        return Counter((source, kind) for source, kind, _ in self._facts)
 
     def is_unread(self, source: str, kind: str, object_id: str) -> bool:
         """Whether the store may know more of an object than memory does."""
