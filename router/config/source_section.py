@@ -140,6 +140,8 @@ def _api(keys: SourceKeys, node: Mapping, reading: Reading) -> str | None:
     if not keys.api_key.reveal().strip():
         return None  # `${SPACES_API_KEY:-}`: an API that may be asked one day
     if keys.api is not None:
+        if "?" in keys.api.rest or "#" in keys.api.rest:
+            reading.error(node.entries["api"], "api has a query; expected an address such as that of the default")
         return keys.api.text.rstrip("/")
     if keys.site is None:
         if not reading.lenient:

@@ -10,6 +10,9 @@ from router.payload import JSON, dump_json, parse_body
 from router.store.records import Taught
 from router.store.transaction import Transaction
 
+_CONFIRMED_EVERY = 24 * 3600 * 1000
+"""Milliseconds after which what is told again, without any news, is written again: it is not to be forgotten."""
+
 Learned = tuple[Mapping[str, JSON], Mapping[str, JSON] | None]
 """What is known of an object now; and what was known before the version that was told, where that differs."""
 
@@ -23,13 +26,14 @@ def learn(transaction: Transaction, taught: Taught) -> Learned:
     """
     key = (taught.source, taught.kind, taught.object_id)
     row = transaction.one(
-        "SELECT version_at, facts, previous FROM objects WHERE source = ? AND kind = ? AND object_id = ?", key
+        "SELECT version_at, facts, previous, learned_at FROM objects WHERE source = ? AND kind = ? AND object_id = ?",
+        key,
     )
     version = None if taught.version_at is None else to_ms(taught.version_at)
     if row is None:
         _write(transaction, taught, version, taught.facts, None)
         return taught.facts, None
-    known_version, text, previous = row
+    known_version, text, previous, learned_at = row
     known: Mapping[str, JSON] = parse_body(text.encode())
     before = None if previous is None else parse_body(previous.encode())
     if known_version is not None and (version is None or version < known_version):
@@ -39,7 +43,8 @@ def learn(transaction: Transaction, taught: Taught) -> Learned:
         before = known if facts != known else None
     if not taught.keeps_before:
         before = None
-    if facts != known or version != known_version:
+    is_stale = to_ms(taught.learned_at) - learned_at > _CONFIRMED_EVERY
+    if facts != known or version != known_version or is_stale:
         _write(transaction, taught, version, facts, before)
     return facts, before
 

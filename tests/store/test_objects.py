@@ -146,3 +146,12 @@ async def test_what_was_not_heard_of_for_long_is_forgotten(store: Store) -> None
     removed = [await store.forget_objects(START + timedelta(seconds=1), 3) for _ in range(3)]
     assert removed == [3, 1, 0]
     assert [one.object_id for one in await store.newest_objects("spaces", 10)] == ["3"]
+
+
+async def test_what_is_told_again_is_not_forgotten(store: Store) -> None:
+    """The lists of the API say the same every hour; once a day that is written down."""
+    day = timedelta(days=1)
+    for hours in (0, 1, 25):
+        await store.learn([Taught("spaces", "users", "9", START, {"name": "Ada"}, START + hours * HOUR)])
+    assert await store.forget_objects(START + day, 10) == 0
+    assert await store.forget_objects(START + 2 * day, 10) == 1
