@@ -67,7 +67,7 @@ def report(subject: Subject, rules: Path, source: str | None, view: View) -> int
     configuration = _load(rules, missing)
     event = _event(subject, source, configuration)
     found = preview(event, configuration)
-    known = {name: None for name in (*configuration.destinations, *(draft.destination for draft in found.drafts))}
+    known = dict.fromkeys((*configuration.destinations, *(draft.destination for draft in found.drafts)))
     if view.destination is not None and view.destination not in known:
         raise _unknown("destination", view.destination, known)
     redactor = Redactor(text for text in configuration.secrets() if text != UNRESOLVED)
@@ -249,5 +249,3 @@ def _write_html(path: Path, deliveries: Sequence[Mapping[str, Any]]) -> None:
     except OSError as error:
         raise Failed(f"{plain(path)} cannot be written: {error.strerror or error}.") from None
     click.echo(f"Wrote the HTML part to {plain(path)}.", err=True)
-
-
