@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from router.admin.handler import AdminHandler
 from router.admin.query import read_object, read_text
 from router.admin.refusal import Refused, bad_request
+from router.background import in_background
 from router.config.load import load_text
 from router.config.model import Configuration
 from router.config.problems import ConfigurationInvalid, did_you_mean, listed, named, summary
@@ -59,7 +61,7 @@ class PreviewHandler(AdminHandler):
             self.answer(await asyncio.to_thread(self.shown.preview, found))
             return
         async with self.parts.compiling:
-            answer = await asyncio.to_thread(self._by_text, wish, wish.rules)
+            answer = await in_background(partial(self._by_text, wish, wish.rules), "preview")
         self.answer(answer)
 
     async def _by_today(self, wish: _Wish) -> Preview:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from router.cli.drawing import draw_blocks, read_mrkdwn
-from router.cli.output import as_json, plain, plain_lines, width, wrapped
+from router.cli.output import as_json, paragraph, plain, plain_lines, width, wrapped
 from router.config.references import is_unresolved
 from router.destinations.base import Destination
 from router.destinations.email import Email
@@ -43,7 +43,7 @@ def message_lines(message: Mapping[str, Any], destination: Destination | None) -
     if message.get("html"):
         yield "  An HTML part says it too; --html FILE writes that for a browser."
     if message.get("blocks"):
-        yield _fact("notified", read_mrkdwn(message["text"]))
+        yield paragraph(f"Notifications say: {plain(read_mrkdwn(message['text']))}", "  ", hanging="  ")
 
 
 def _content(message: Mapping[str, Any], destination: Destination | None) -> list[str]:

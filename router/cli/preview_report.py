@@ -161,7 +161,7 @@ def _verdict_lines(verdicts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     far = [verdict for verdict in ordered if _distance(verdict) == _FAR]
     for verdict in [*ordered[: len(ordered) - len(far)], *far[:_MOST_OTHERS]]:
         name = plain(verdict["rule"])
-        line = paragraph(f"{name}: {_outcome(verdict)}", "  ", hanging="    ")
+        line = paragraph(f"{name}: {_outcome(verdict)}", "  ", hanging="  ")
         yield _styled(line, name, fg="green") if verdict["matched"] else line
     if len(far) > _MOST_OTHERS:
         yield f"  … and {counted(len(far) - _MOST_OTHERS, 'rule')} more about other events; --format json lists all"

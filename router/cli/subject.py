@@ -86,7 +86,7 @@ def _named(name: str, event: str | None, payload: Path | None) -> Subject:
         return Subject(name, _content(payload), _from(payload), datetime.now(UTC))
     if name.lower() in SAMPLES:
         return Subject(name, sample(name), "the sample body", datetime.now(UTC))
-    close = difflib.get_close_matches(name.lower(), SAMPLES, n=1)
+    close = difflib.get_close_matches(name.lower(), SAMPLES, n=1, cutoff=0.8)
     guess = f" Did you mean {close[0]!r}?" if close else ""
     raise click.BadParameter(
         f"there is no sample of {plain(name)!r}, and no such file.{guess} `spaces-router events` lists the events that"
@@ -107,6 +107,7 @@ def _check_name(name: str, where: str) -> None:
 
 
 def _of_file(path: Path, event: str | None) -> Subject:
+    content = _content(path)
     name = event or _named_by(path)
     if name is None:
         raise click.UsageError(
@@ -114,7 +115,7 @@ def _of_file(path: Path, event: str | None) -> Subject:
             f" page.updated.json needs none, {plain(path)} does."
         )
     _check_name(name, "--event")
-    return Subject(name, _content(path), _from(path), datetime.now(UTC))
+    return Subject(name, content, _from(path), datetime.now(UTC))
 
 
 def _named_by(path: Path) -> str | None:

@@ -120,8 +120,9 @@ def drafts(event: Event, verdicts: Sequence[Verdict], by: Configuration, most: i
 def _draft(event: Event, route: Route, by: Configuration) -> Draft:
     destination = by.destinations.get(route.destination)
     if destination is None:
-        unknown = f"the settings of destination {route.destination!r} hold references that are not looked up here"
-        return Draft(route.rule, route.destination, error=f"{unknown}, and without them it has no form")
+        name = route.destination
+        why = f"destination {name!r} cannot be made without what its settings refer to, which is not looked up here"
+        return Draft(route.rule, name, error=why)
     kind = destination.type_name
     delivery = from_route(event, route, by, event.id, event.received_at)
     try:
