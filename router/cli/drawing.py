@@ -71,8 +71,9 @@ def _block(kind: str, block: JSON, columns: int) -> Iterator[str]:
             for one in _list(block, "elements"):
                 yield from wrapped(_element(one), columns)
         case "image":
-            yield from wrapped(_text(_part(block, "title")) or "", columns) if _part(block, "title") else ()
-            yield from wrapped(_image(block), columns)
+            if title := _text(_part(block, "title")):
+                yield from wrapped(title, columns)
+            yield from wrapped(f"{_image(block)} {_word(block, 'image_url')}".rstrip(), columns)
         case "rich_text":
             yield from wrapped("\n".join(_rich(one) for one in _list(block, "elements")), columns)
         case _:
@@ -106,8 +107,7 @@ def _element(element: JSON) -> str:
     """What stands in a context, in a row of buttons, or at the side of a section."""
     kind = _word(element, "type")
     if kind == "button":
-        url = _word(element, "url")
-        return f"[ {_text(_part(element, 'text'))} ]{' ' if url else ''}{url}"
+        return f"[ {_text(_part(element, 'text'))} ] {_word(element, 'url')}".rstrip()
     if kind == "image":
         return _image(element)
     if kind in ("mrkdwn", "plain_text"):
@@ -117,8 +117,7 @@ def _element(element: JSON) -> str:
 
 
 def _image(image: JSON) -> str:
-    url = _word(image, "image_url")
-    return f"(image: {_word(image, 'alt_text') or 'without a description'}){' ' if url else ''}{url}"
+    return f"(image: {_word(image, 'alt_text') or 'without a description'})"
 
 
 def _rich(element: JSON) -> str:

@@ -13,6 +13,7 @@ from router.config.references import is_unresolved
 from router.destinations.base import Destination
 from router.destinations.email import Email
 from router.destinations.http import Http
+from router.destinations.log import Log
 from router.events import Markup
 from router.mail import Mailbox
 
@@ -32,16 +33,16 @@ def message_lines(message: Mapping[str, Any], destination: Destination | None) -
     """Draw what a message says, as the API shows it."""
     if message.get("forward"):
         signed = ", signed with a token of its own" if isinstance(destination, Http) and destination.sign else ""
-        yield f"  forwards the event as it came{signed}"
+        yield paragraph(f"forwards the event as it came{signed}", "  ")
         return
     if isinstance(destination, Email):
         yield from _heads_of_mail(message, destination)
-    elif message.get("subject") and not message.get("blocks"):
+    elif message.get("subject") and isinstance(destination, Log):  # Slack and HTTP know none
         yield _fact("subject", message["subject"])
     for line in _content(message, destination):
         yield f"{_BAR}{line}".rstrip()
     if message.get("html"):
-        yield "  An HTML part says it too; --html FILE writes that for a browser."
+        yield paragraph("An HTML part says it too; --html FILE writes that for a browser.", "  ")
     if message.get("blocks"):
         yield paragraph(f"Notifications say: {plain(read_mrkdwn(message['text']))}", "  ", hanging="  ")
 

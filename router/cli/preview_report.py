@@ -13,7 +13,7 @@ import click
 from router.admin.serialise import Shown
 from router.cli.group import FAILED, Failed
 from router.cli.message_view import message_lines, shown_destination
-from router.cli.output import as_json, counted, paragraph, plain
+from router.cli.output import as_json, counted, paragraph, plain, width, wrapped
 from router.cli.rule_report import unreadable
 from router.cli.subject import Subject
 from router.clock import SystemClock
@@ -82,7 +82,12 @@ def report(subject: Subject, rules: Path, source: str | None, view: View) -> int
         _tell_missing(missing)
     if view.html is not None:
         _write_html(view.html, told["deliveries"])
-    return FAILED if any(one["message_error"] and one["type"] for one in told["deliveries"]) else 0
+    return FAILED if any(map(_has_failed, told["deliveries"])) else 0
+
+
+def _has_failed(one: Mapping[str, Any]) -> bool:
+    """Whether a message cannot be written, and not only not be shown for what is unknown here."""
+    return bool(one["message_error"]) and one["type"] is not None
 
 
 # What is judged
@@ -145,8 +150,9 @@ def _lines(
     yield ""
     count = len(told["verdicts"])
     matches = len(told["matches"])
-    say = "matches" if matches == 1 else "match"
-    yield click.style(f"{matches or 'none'} of {counted(count, 'rule')} in {plain(rules)} {say}", bold=True)
+    say = "matches" if matches < 2 else "match"
+    head = f"{matches or 'None'} of {counted(count, 'rule')} in {plain(rules)} {say}"
+    yield click.style("\n".join(wrapped(head, width())), bold=True)
     yield from _verdict_lines(told["verdicts"])
     for one in told["deliveries"]:
         yield ""
@@ -162,9 +168,10 @@ def _verdict_lines(verdicts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for verdict in [*ordered[: len(ordered) - len(far)], *far[:_MOST_OTHERS]]:
         name = plain(verdict["rule"])
         line = paragraph(f"{name}: {_outcome(verdict)}", "  ", hanging="  ")
-        yield _styled(line, name, fg="green") if verdict["matched"] else line
+        yield _styled(line, name, fg="green") if verdict["matched"] else click.style(line, dim=_distance(verdict) > 1)
     if len(far) > _MOST_OTHERS:
-        yield f"  … and {counted(len(far) - _MOST_OTHERS, 'rule')} more about other events; --format json lists all"
+        more = f"… and {counted(len(far) - _MOST_OTHERS, 'rule')} more about other events; --format json lists all"
+        yield paragraph(more, "  ")
 
 
 _FAR = 3
@@ -196,13 +203,14 @@ def _outcome(verdict: Mapping[str, Any]) -> str:
 
 def _delivery_lines(one: Mapping[str, Any], configuration: Configuration) -> Iterator[str]:
     destination = configuration.destinations.get(one["destination"])
-    name = click.style(plain(one["destination"]), fg="cyan", bold=True)
+    name = plain(one["destination"])
     where = f" ({shown_destination(destination)})" if destination is not None else ""
-    yield f"→ {name}{where}, by the rule {plain(one['rule'])}"
+    head = paragraph(f"→ {name}{where}, by the rule {plain(one['rule'])}", hanging="  ")
+    yield _styled(head, name, fg="cyan", bold=True)
     if one["message_error"]:
-        what = "cannot be written:" if one["type"] else "cannot be shown:"
+        what = "cannot be written:" if _has_failed(one) else "cannot be shown:"
         error = paragraph(f"{what} {plain(one['message_error']).rstrip('.')}", "  ")
-        yield _styled(error, what, fg="red" if one["type"] else "yellow")
+        yield _styled(error, what, fg="red" if _has_failed(one) else "yellow")
         return
     if one["reason"] == "empty message":
         yield paragraph("stays silent: the message comes to nothing on this event", "  ")
@@ -213,6 +221,9 @@ def _delivery_lines(one: Mapping[str, Any], configuration: Configuration) -> Ite
 
 
 def _ending(told: Mapping[str, Any], view: View) -> str:
+    if failed := sum(_has_failed(one) for one in told["deliveries"]):
+        them = "it would be a dead letter" if failed == 1 else "they would be dead letters"
+        return f"{counted(failed, 'message')} cannot be written: {them}. Nothing was sent: this was a preview."
     if told["deliveries"]:
         return "Nothing was sent: this was a preview."
     if view.destination is not None and told["matches"]:
