@@ -140,6 +140,16 @@ def test_any_json_can_be_previewed(value: str, tmp_path: Path) -> None:
         assert result.exit_code == 0, result.output
 
 
+def test_an_endless_title_leaves_the_preview_readable(tmp_path: Path) -> None:
+    """The line on the event stays short, and a message that would be too long to send is told."""
+    path = tmp_path / "page.created.json"
+    path.write_text(json.dumps({"page": {"id": 5148, "title": "x" * 2_000_000}}))
+    result = preview(str(path), "--destination", "news")
+    assert len(result.stdout.partition("\n\n")[0].splitlines()) < 8
+    assert "cannot be written: subject, line 1: the message is longer than 256 KiB" in result.stdout
+    assert result.exit_code == 1
+
+
 # The rule file
 
 
@@ -353,7 +363,7 @@ async def test_json_is_what_the_call_answers(tmp_path: Path) -> None:
         ("<@U024BE7LH> <@U024BE7LH|ada> <#C1|docs> <#C1>", "@U024BE7LH @ada #docs #C1"),
         ("<!here> <!subteam^S1|@team> <!subteam^S1> <!date^1^{date}|2 March>", "@here @team @subteam 2 March"),
         ("a &lt;!channel&gt; &amp;lt; b", "a <!channel> &lt; b"),
-        ("5 < 6", "5 < 6"),
+        ("5 < 6 or <how> 7 > 6", "5 < 6 or <how> 7 > 6"),
     ],
 )
 def test_mrkdwn_reads_as_in_slack(markup: str, read: str) -> None:

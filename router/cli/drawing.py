@@ -35,6 +35,8 @@ def _in_angles(found: re.Match[str]) -> str:
         return f"{sign}{(label or name).removeprefix(sign)}"
     if sign == "!":
         return label or f"@{name.partition('^')[0]}"
+    if ":" not in target:
+        return found[0]  # no link, for all that anybody knows
     if label is None or label in (target, target.removeprefix("mailto:")):
         return label or target
     return f"{label} ({target})"

@@ -13,7 +13,7 @@ import click
 from router.admin.serialise import Shown
 from router.cli.group import FAILED, Failed
 from router.cli.message_view import message_lines, shown_destination
-from router.cli.output import as_json, counted, paragraph, plain, width, wrapped
+from router.cli.output import as_json, counted, paragraph, plain, shorten, width, wrapped
 from router.cli.rule_report import unreadable
 from router.cli.subject import Subject
 from router.clock import SystemClock
@@ -31,6 +31,8 @@ from router.secret import Redactor
 
 _MOST_OTHERS = 12
 """Rules about other events that are listed; who has more of them looks for those that nearly matched."""
+
+_LONGEST_SUMMARY = 160
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def report(subject: Subject, rules: Path, source: str | None, view: View) -> int
     if view.as_json:
         click.echo(as_json(told))
     else:
-        summed_up = redactor.redact(_summary(event, configuration))
+        summed_up = plain(redactor.redact(_summary(event, configuration)))
         click.echo("\n".join(_lines(told, (subject.about, summed_up), rules, view, configuration)))
     if missing:
         _tell_missing(missing)
@@ -145,7 +147,9 @@ def _lines(
 ) -> Iterator[str]:
     about, summary_of_it = summed_up
     name = plain(told["event"])
-    first = paragraph(f"{name} from {plain(told['source'])}, {about}: {plain(summary_of_it)}", hanging="  ")
+    first = paragraph(
+        f"{name} from {plain(told['source'])}, {about}: {shorten(summary_of_it, _LONGEST_SUMMARY)}", hanging="  "
+    )
     yield _styled(first, name, bold=True)
     yield ""
     count = len(told["verdicts"])
