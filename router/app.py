@@ -30,6 +30,7 @@ from router.config.settings import Address, Settings
 from router.delivery.alerts import Alerts
 from router.delivery.attempt import Attempts
 from router.delivery.lanes import Lanes
+from router.delivery.naming import Naming
 from router.delivery.replayer import Replayer
 from router.delivery.retention import Retention
 from router.destinations.base import Clients
@@ -38,6 +39,7 @@ from router.ingress import Ingress
 from router.intake import Limits
 from router.listener import Listener
 from router.logs import configure_logging
+from router.messages.directory import MOST_REMEMBERED, Directory
 from router.secret import Redactor
 from router.smtp.client import Smtp
 from router.sockets import allow_many_descriptors, listen_on
@@ -91,6 +93,7 @@ class App:
         redactor.learn(configuration.secrets())
         redactor.learn([settings.admin_token] if settings.admin_token else [])
         self._ids = IdSource(self.clock)
+        self.directory = Directory()
         self.rulesets = RuleSets(configuration, self.store)
         self._http = make_http_client()
         self._smtp = Smtp()
@@ -102,6 +105,7 @@ class App:
                 store=self.store,
                 clock=self.clock,
                 redactor=redactor,
+                naming=Naming(self.directory, self.store),
             ),
             ids=self._ids,
             clock=self.clock,
@@ -132,6 +136,7 @@ class App:
             lanes=self.lanes,
             ids=self._ids,
             clock=self.clock,
+            directory=self.directory,
             limits=Limits(max_body_bytes=self.settings.max_body, queue=self.settings.queue_limit),
             free_bytes=_free_bytes(self.settings.data),
         )
@@ -160,6 +165,7 @@ class App:
             reloader=self.reloader,
             lanes=self.lanes,
             replayer=self._make_replayer(),
+            directory=self.directory,
             clock=self.clock,
             redactor=redactor,
             stage=lambda: self.stage,
@@ -178,6 +184,7 @@ class App:
             ids=self._ids,
             clock=self.clock,
             trouble=self.ingress.trouble,
+            directory=self.directory,
         )
 
     async def start(self) -> None:
@@ -192,6 +199,7 @@ class App:
         await self.store.open()
         await self.store.save_ruleset(kept_text(configuration, self.clock.now()))
         self._warn(configuration)
+        await self._remember(configuration)
         await self.lanes.prepare(configuration)
         self._start_admin()
         self._listener.listen(self.settings.listen.host, self.settings.listen.port)
@@ -204,6 +212,12 @@ class App:
         self.reloader.watch()
         self.retention.start()
         self.stage = "serving"
+
+    async def _remember(self, configuration: Configuration) -> None:
+        """Take into memory what was learned before, as conditions look nowhere else."""
+        for name in configuration.sources:
+            for known in await self.store.newest_objects(name, MOST_REMEMBERED // len(configuration.sources)):
+                self.directory.learn(known.source, known.kind, known.object_id, known.facts)
 
     def _start_admin(self) -> None:
         """Listen before anything is sent, so that an address in use ends a start that has done nothing."""

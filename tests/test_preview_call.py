@@ -212,6 +212,45 @@ rules:
         assert await messages(router, event="page.created", source="help") == [{"text": "help"}]
 
 
+NAMES = """\
+people:
+  9: {name: Ada Byrne}
+destinations:
+  log: {type: log}
+rules:
+  - name: all
+    events: "*"
+    to: log
+    message: >-
+      {{ actor.name or "Someone" }} {{ event.verb }} {{ page.title or "a page" }}
+      {% if changes.title %}(was {{ changes.title.before }}){% endif %}
+"""
+
+
+async def test_names_and_changes_are_those_that_the_message_would_have(tmp_path: Path) -> None:
+    """The rule file's names, what events taught, and what an event changes: by today's rules and by those of a text."""
+    text = f"sources:\n  spaces:\n    unsigned: true\n{NAMES}"
+    async with RunningRouter(tmp_path, NAMES) as router:
+        await router.accept("page.created", b'{"page": {"id": 5148, "title": "Roadmap"}}')
+        moved = {"page": {"id": 5148, "title": "Plan", "updatedBy": {"id": 9}}}
+        comment = {"comment": {"id": 1, "page": {"id": 5148}, "createdBy": {"id": 9}}}
+        expected = {
+            "page.updated": (moved, [{"text": "Ada Byrne updated Plan (was Roadmap)"}]),
+            "comment.created": (comment, [{"text": "Ada Byrne commented on Roadmap"}]),
+        }
+        for event, (payload, shown) in expected.items():
+            assert await messages(router, event=event, payload=payload) == shown
+            assert await messages(router, event=event, payload=payload, rules=text) == shown
+        await router.accept("page.updated", json.dumps(moved).encode())
+        await router.settle()
+        (_, updated) = await router.deliveries()
+        assert (await router.get(f"deliveries/{updated['id']}"))["message"] == expected["page.updated"][1][0]
+    async with RunningRouter(tmp_path) as router:  # and what is not in memory is read from the store
+        shown = [{"text": "Ada Byrne commented on Plan"}]
+        assert await messages(router, event="comment.created", payload=comment) == shown
+        assert await messages(router, event="comment.created", payload=comment, rules=text) == shown
+
+
 # By the text of another rule file
 
 

@@ -73,7 +73,7 @@ class EventHandler(AdminHandler):
         if event.is_own:
             return ()  # no rule was asked
         judged = await self.parts.rulesets.get(event.ruleset)
-        return None if judged is None else explain(event, judged)
+        return None if judged is None else explain(event, judged, self.parts.directory)
 
 
 class DeliveriesHandler(AdminHandler):

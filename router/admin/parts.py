@@ -12,6 +12,7 @@ from router.config.reload import Reloader, RuleSets
 from router.delivery.lanes import Lanes
 from router.delivery.replayer import Replayer
 from router.intake import Counts
+from router.messages.directory import Directory
 from router.secret import Redactor
 from router.store.base import Store
 
@@ -34,6 +35,7 @@ class Parts:
     reloader: Reloader
     lanes: Lanes
     replayer: Replayer
+    directory: Directory
     clock: Clock
     redactor: Redactor
     stage: Callable[[], str]

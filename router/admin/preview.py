@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from router.admin.handler import AdminHandler
@@ -15,6 +15,7 @@ from router.config.load import load_text
 from router.config.model import Configuration
 from router.config.problems import ConfigurationInvalid, did_you_mean, listed, named, summary
 from router.delivery.judging import explain
+from router.delivery.naming import Naming, copy_known
 from router.delivery.preview import MOST_WRITTEN, Preview, choose_source, drafts, imagine, preview
 from router.errors import UnreadableBody
 from router.events import Event
@@ -61,29 +62,45 @@ class PreviewHandler(AdminHandler):
             self.answer(await asyncio.to_thread(self.shown.preview, found))
             return
         async with self.parts.compiling:
-            answer = await in_background(partial(self._by_text, wish, wish.rules), "preview")
+            answer = await self._by_text(wish, wish.rules)
         self.answer(answer)
 
     async def _by_today(self, wish: _Wish) -> Preview:
         """Judge by what runs. Its rules and templates belong to the event loop, which gets its turn in between."""
-        today = self.parts.rulesets.current
+        today, directory = self.parts.rulesets.current, self.parts.directory
         event = self._event(wish, today)
-        verdicts = explain(event, today)
+        verdicts = explain(event, today, directory)  # by what is in memory, as an event that comes
+        event = await self._with_names(event, today)
         written = []
-        for draft in drafts(event, verdicts, today, MOST_WRITTEN):
+        for draft in drafts(event, verdicts, today, directory, most=MOST_WRITTEN):
             written.append(draft)
             await asyncio.sleep(0)
         return Preview(event, today.hash, verdicts, written)
 
-    def _by_text(self, wish: _Wish, text: str) -> Mapping[str, JSON]:
+    async def _by_text(self, wish: _Wish, text: str) -> Mapping[str, JSON]:
         """Compile a text and judge by it; templates that it names are today's."""
+        files = self.parts.rulesets.current.files
         try:
-            configuration = load_text(text, _RULES, files=self.parts.rulesets.current.files)
+            by = await in_background(partial(load_text, text, _RULES, files=files), "preview")
         except ConfigurationInvalid as invalid:
             problems = [self.shown.problem(problem) for problem in invalid.problems]
             found = summary(invalid.problems, "the rule text")
             raise Refused(422, "invalid_rules", found, more={"problems": problems}) from None
-        return self.shown.preview(preview(self._event(wish, configuration), configuration, MOST_WRITTEN))
+        event = await self._with_names(self._event(wish, by), by)
+        known = copy_known(event, by.sources.get(event.source), self.parts.directory)
+        alone = replace(event)  # without what was worked out here, which leads to the directory
+
+        def judge() -> Mapping[str, JSON]:
+            return self.shown.preview(preview(alone, by, known, most=MOST_WRITTEN))
+
+        return await in_background(judge, "preview")
+
+    async def _with_names(self, event: Event, by: Configuration) -> Event:
+        """Have at hand what is known of the objects of an event, and of its own as it was before."""
+        naming, source = Naming(self.parts.directory, self.parts.store), by.sources.get(event.source)
+        event = await naming.as_if_stored(event, source)
+        await naming.prepare(event, source)
+        return event
 
     def _event(self, wish: _Wish, by: Configuration) -> Event:
         source = choose_source(wish.name, by) if wish.source is None else by.sources.get(wish.source)

@@ -13,6 +13,7 @@ from router.delivery.replay import from_route
 from router.errors import PermanentFailure
 from router.events import Event, Message
 from router.incoming import make_event
+from router.messages.directory import Directory
 from router.rules.ruleset import Route, Verdict
 from router.sources import DEFAULT_KIND
 
@@ -96,28 +97,36 @@ def imagine(name: str, body: bytes, source: Source | None, by: Configuration, *,
     )
 
 
-def preview(event: Event, by: Configuration, most: int | None = None) -> Preview:
+def preview(event: Event, by: Configuration, directory: Directory | None = None, *, most: int | None = None) -> Preview:
     """
     Say what each rule makes of an event, and write what would be sent.
 
     Args:
+        directory: What is known of people, spaces and pages; None for the rule file's own names alone.
         most: So many messages are written at most; None for all.
     """
-    verdicts = explain(event, by)
-    return Preview(event, by.hash, verdicts, list(drafts(event, verdicts, by, most)))
+    verdicts = explain(event, by, directory)
+    return Preview(event, by.hash, verdicts, list(drafts(event, verdicts, by, directory, most=most)))
 
 
-def drafts(event: Event, verdicts: Sequence[Verdict], by: Configuration, most: int | None = None) -> Iterator[Draft]:
+def drafts(
+    event: Event,
+    verdicts: Sequence[Verdict],
+    by: Configuration,
+    directory: Directory | None = None,
+    *,
+    most: int | None = None,
+) -> Iterator[Draft]:
     """Write what would be sent, one message at a time, so that others may have their turn between two."""
     routes = (Route(verdict.rule, name) for verdict in verdicts if verdict.matched for name in verdict.destinations)
     for place, route in enumerate(routes):
         if most is not None and place >= most:
             yield Draft(route.rule, route.destination, error=f"not written: a preview shows {most} messages at most")
         else:
-            yield _draft(event, route, by)
+            yield _draft(event, route, by, directory)
 
 
-def _draft(event: Event, route: Route, by: Configuration) -> Draft:
+def _draft(event: Event, route: Route, by: Configuration, directory: Directory | None) -> Draft:
     destination = by.destinations.get(route.destination)
     if destination is None:
         name = route.destination
@@ -126,8 +135,8 @@ def _draft(event: Event, route: Route, by: Configuration) -> Draft:
     kind = destination.type_name
     delivery = from_route(event, route, by, event.id, event.received_at)
     try:
-        message = write_message(delivery, event, destination, by)
-        destination.check(make_outgoing(delivery, message, event, destination, by))
+        message = write_message(delivery, event, destination, by, directory=directory)
+        destination.check(make_outgoing(delivery, message, event, destination, by, directory=directory))
     except PermanentFailure as failure:
         return Draft(route.rule, route.destination, kind, reason=failure.reason, error=failure.detail)
     reason = delivery.reason or (EMPTY_MESSAGE if message.is_empty else "")
