@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from router.clock import Clock
@@ -27,6 +28,7 @@ class Parts:
         arrivals: When the latest event of each source came, since the start.
         queue_limit: Deliveries that are not final, beyond which no event is taken.
         free_bytes: Tells the free bytes on the disk of the store, or raises OSError.
+        compiling: Held by whoever compiles a rule text that came with a request: one at a time.
     """
 
     store: Store
@@ -44,3 +46,4 @@ class Parts:
     arrivals: Mapping[str, datetime]
     queue_limit: int
     free_bytes: Callable[[], int]
+    compiling: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -40,12 +40,14 @@ _NEEDED = ("sources", "destinations", "rules")
 _TOP_LEVEL = ("sources", PEOPLE, SPACES, "destinations", "rules", "defaults")
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Configuration:
+def load(path: Path, environ: Mapping[str, str], missing: list[str] | None = None) -> Configuration:
     """
     Load a rule file, its own templates (`templates/` beside it), and the secrets that it refers to.
 
     Args:
         environ: What `${VAR}` is looked up in.
+        missing: Given one, variables and files that are not there are collected in it and are no problems: nothing can
+            be sent by such a configuration, and a destination may be lacking of which more than a secret is unknown.
 
     Raises:
         ConfigurationInvalid: With all problems of the file, its templates and its references.
@@ -54,7 +56,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Configuration:
     reading = Reading(str(path), text)
     folder = path.parent / TEMPLATES
     files, watched = read_own_templates(folder, reading)
-    outside = Outside(environ, path.parent)
+    outside = Outside(environ, path.parent, missing=missing)
     loaded = _Loader(reading, outside, files, folder).build(path)
     return _watching(loaded, (path, *watched, *outside.watched))
 
