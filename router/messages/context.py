@@ -41,6 +41,31 @@ _TITLES = {
     "user.disabled": "User disabled",
 }
 
+# Behind a person and before what they did it to: "Ada Byrne moved Release checklist".
+_VERBS = {
+    "access.created": "asked for access to",
+    "comment.created": "commented on",
+    "comment.updated": "edited a comment on",
+    "comment.deleted": "deleted a comment on",
+    "page.created": "created",
+    "page.updated": "updated",
+    "page.deleted": "deleted",
+    "page.updated.reverted": "reverted",
+    "page.updated.moved": "moved",
+    "page.updated.trashed": "trashed",
+    "page.updated.restored": "restored",
+    "pagepermission.created": "added a permission on",
+    "pagepermission.deleted": "removed a permission from",
+    "pagepermissions.deleted": "removed permissions from",
+    "pluginstate.created": "created a plugin state in",
+    "pluginstate.updated": "updated a plugin state in",
+    "space.deleted": "deleted",
+    "space.imported": "imported",
+    "user.updated": "updated the account of",
+    "user.enabled": "enabled the account of",
+    "user.disabled": "disabled the account of",
+}
+
 
 def build_namespace(event: Event, kind: SourceKind, site: str | None) -> dict[str, JSON]:
     """
@@ -117,7 +142,7 @@ class LazyNamespace(Mapping[str, JSON]):
         if word == "event":
             return _about(event, resource, self._action)
         if word == "link":
-            return _link(self._site, resource, self["page"], self["space"])
+            return None if _is_gone(resource, self._action) else _link(self._site, resource, self["page"], self["space"])
         if word not in (resource, *FIXED_WORDS):
             raise KeyError(word)
         known = self._known
@@ -166,6 +191,7 @@ def _about(event: Event, resource: str, action: str) -> dict[str, JSON]:
         "resource": resource,
         "action": action,
         "title": _own_title(event) or event_title(event.name),
+        "verb": _VERBS.get(event.name.lower(), ""),
         "source": event.source,
         "received_at": event.received_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
     }
@@ -290,6 +316,11 @@ def _link(site: str | None, resource: str, page: JSON, space: JSON) -> str | Non
             return None
         address += f"/page/{quote(str(page['id']), safe='')}-{quote(slug, safe='')}"
     return address if len(address) <= LONGEST_LINK else None
+
+
+def _is_gone(resource: str, action: str) -> bool:
+    """Whether the event says that its page or space is not there any more: a link would lead nowhere."""
+    return resource in ("page", "space") and action in ("deleted", "updated.trashed")
 
 
 def _text(value: JSON) -> str:

@@ -297,12 +297,22 @@ class TemplateReader:
         lines: dict[str, int] = {}
         for name in tree.find_all(nodes.Name):
             lines.setdefault(name.name, name.lineno)
-        unknown = sorted(jinja_meta.find_undeclared_variables(tree) - self._first_words)
+        unknown = sorted(jinja_meta.find_undeclared_variables(tree) - self._first_words - _set_in_branches(tree))
         return [Fault(lines.get(word, 1), self._word_sentence(word), word) for word in unknown]
 
     def _word_sentence(self, word: str) -> str:
         known = "event, payload, actor, page, space, link, rule, destination or a resource such as comment"
         return f"unknown name '{word}'; expected {known}{did_you_mean(word, self._first_words)}"
+
+
+def _set_in_branches(tree: nodes.Template) -> set[str]:
+    """Names that an `if` sets in some of its branches: nothing in the others, which is no misspelling."""
+    return {
+        name.name
+        for branch in tree.find_all(nodes.If)
+        for name in branch.find_all(nodes.Name)
+        if name.ctx == "store"
+    }
 
 
 def _trial(source: str) -> None:

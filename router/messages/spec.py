@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from router.events import Markup
 from router.payload import JSON
 
 TEXT_FOLDER = "text"
 """Of templates for plain text, and so for the text part of a mail."""
+
+Format = Literal["compact", "full"]
+"""How much a built-in message says: one line; or also what was written and changed, with a button to the page."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +22,11 @@ class MessageSpec:
 
     Attributes:
         message: Text of a template.
-        template: Name of a template file, without `.j2`.
+        template: Name of a template file, without its ending.
         subject: Text of a template, for destinations that know subjects; with `blocks`, what notifications show.
         blocks: Slack's Block Kit blocks, their texts templates.
         body: JSON for `http` destinations, its texts templates; it is set where `has_body`, as null is a body too.
+        format: Of the built-in and named templates; None where the rule leaves it to the destination.
     """
 
     message: str | None = None
@@ -30,6 +35,7 @@ class MessageSpec:
     blocks: JSON = None
     body: JSON = None
     has_body: bool = False
+    format: Format | None = None
 
 
 @dataclass(frozen=True)
@@ -40,11 +46,13 @@ class Style:
     Attributes:
         folder: Of `templates/`, for its built-in and named templates.
         forwards_as_is: An event goes out as it came where the rule gives no message.
+        format: Where the rule does not say it.
     """
 
     markup: Markup
     folder: str
     forwards_as_is: bool
+    format: Format = "compact"
 
     @property
     def folders(self) -> tuple[str, ...]:
