@@ -1,4 +1,4 @@
-"""Slack's limits: where a message is too long, it is cut at a word rather than refused, and what is empty is left out."""
+"""Slack's limits: what is too long is cut at a word rather than refused, and what is empty is left out."""
 
 from __future__ import annotations
 
@@ -93,7 +93,8 @@ def _fit_elements(elements: JSON, most: int) -> JSON:
 def _fit_element(element: Block) -> Block | None:
     match element.get("type"):
         case "mrkdwn" | "plain_text":
-            return _fit_text(element, _CONTEXT)
+            text: Block | None = _fit_text(element, _CONTEXT)
+            return text
         case "button":
             fitted = _with(element, text=_fit_text(element.get("text"), _BUTTON), needs=("text",))
             return fitted if "url" not in element or _is_address(element["url"]) else None

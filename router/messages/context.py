@@ -142,7 +142,9 @@ class LazyNamespace(Mapping[str, JSON]):
         if word == "event":
             return _about(event, resource, self._action)
         if word == "link":
-            return None if _is_gone(resource, self._action) else _link(self._site, resource, self["page"], self["space"])
+            return (
+                None if _is_gone(resource, self._action) else _link(self._site, resource, self["page"], self["space"])
+            )
         if word not in (resource, *FIXED_WORDS):
             raise KeyError(word)
         known = self._known

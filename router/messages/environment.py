@@ -308,10 +308,7 @@ class TemplateReader:
 def _set_in_branches(tree: nodes.Template) -> set[str]:
     """Names that an `if` sets in some of its branches: nothing in the others, which is no misspelling."""
     return {
-        name.name
-        for branch in tree.find_all(nodes.If)
-        for name in branch.find_all(nodes.Name)
-        if name.ctx == "store"
+        name.name for branch in tree.find_all(nodes.If) for name in branch.find_all(nodes.Name) if name.ctx == "store"
     }
 
 

@@ -89,7 +89,7 @@ _NO_ASTERISK = "\N{ASTERISK OPERATOR}"
 
 
 def slack_bold(text: str) -> Finished:
-    """Make Slack's bold. A `*` inside would end it, and cannot be escaped: the sign that looks alike takes its place."""
+    """Make Slack's bold. A `*` inside would end it, and has no escape: a sign that looks like it takes its place."""
     return Finished(f"*{escape_slack(text).replace('*', _NO_ASTERISK)}*")
 
 

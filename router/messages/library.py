@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import get_args
 
 import yaml
 
-from router.events import Markup
-from router.messages.spec import TEXT_FOLDER, Format, Style
+from router.events import FORMATS, Format, Markup
+from router.messages.spec import TEXT_FOLDER, Style
 from router.payload import JSON
 
 FOLDERS = ("email", "slack", TEXT_FOLDER)
@@ -22,7 +21,7 @@ STRUCTURE_SUFFIX = ".yaml"
 """Of messages that are Slack's blocks: a map of `text` and `blocks` whose texts are templates."""
 STRUCTURE_FOLDER = "slack"
 SUFFIXES = (SUFFIX, STRUCTURE_SUFFIX)
-_FORMATS = tuple(f".{each}" for each in get_args(Format))
+_FORMAT_ENDINGS = tuple(f".{each}" for each in FORMATS)
 
 
 @cache
@@ -123,6 +122,6 @@ class Library:
 
 def _without_format(name: str) -> str:
     """Take ending and format off: `slack/note.full.yaml` is `slack/note`."""
-    for endings in (SUFFIXES, _FORMATS):
+    for endings in (SUFFIXES, _FORMAT_ENDINGS):
         name = next((name.removesuffix(end) for end in endings if name.endswith(end)), name)
     return name

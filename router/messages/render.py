@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from router.errors import RenderFailure
-from router.events import Markup, Message
+from router.events import Format, Markup, Message
 from router.messages.blocks import LONGEST_SLACK_TEXT, fit_blocks
 from router.messages.context import FIXED_WORDS, plain_summary
 from router.messages.environment import TemplateEnvironment, TemplateReader
@@ -19,7 +19,7 @@ from router.messages.inspection import Inspection
 from router.messages.library import STRUCTURE_SUFFIX, Library
 from router.messages.limits import LONGEST_TEXT, Budget, TemplateRefused, check_value
 from router.messages.operators import plain_value
-from router.messages.spec import TEXT_FOLDER, Format, MessageSpec, Style
+from router.messages.spec import TEXT_FOLDER, MessageSpec, Style
 from router.messages.structures import Path, fill_structure, plain_path, quote_all, single_expression
 from router.payload import JSON, dump_json
 from router.sources import KINDS
@@ -30,7 +30,9 @@ _Compiled = tuple[Callable[[Namespace], Any], bool]
 """What makes a text of a namespace; or, where it is a single expression, a value."""
 
 FIRST_WORDS = (
-    frozenset(FIXED_WORDS) | {"rule", "destination", "alert", "changes"} | frozenset().union(*(k.models for k in KINDS.values()))
+    frozenset(FIXED_WORDS)
+    | {"rule", "destination", "alert", "changes"}
+    | frozenset().union(*(k.models for k in KINDS.values()))
 )
 """Names that a template may begin with, whatever the source; what an event does not have prints as nothing."""
 
@@ -91,7 +93,9 @@ class Renderer:
         if style.markup is Markup.HTML:
             return self._mail(spec, style, subject or plain_summary(namespace), namespace)
         if spec.message is not None:
-            return self._written(self._text(style.markup, spec.message, "message", namespace), subject, style, namespace)
+            return self._written(
+                self._text(style.markup, spec.message, "message", namespace), subject, style, namespace
+            )
         if spec.template is not None:
             return self._from_file(self._named(spec, style), subject, style, namespace)
         if spec.blocks is not None and style.markup is Markup.SLACK:
@@ -146,7 +150,11 @@ class Renderer:
         text = self._rendered(self._environments[style.markup], structure["text"], (name, "text"), namespace)
         written = self._written(text, subject, style, namespace)
         # A notification without words is no message: the author's way to stay silent, as with a text.
-        return replace(written, blocks=self._blocks(structure.get("blocks"), (name, "blocks"), namespace)) if written.text else written
+        return (
+            replace(written, blocks=self._blocks(structure.get("blocks"), (name, "blocks"), namespace))
+            if written.text
+            else written
+        )
 
     def _subject(self, spec: MessageSpec, style: Style, namespace: Namespace) -> str:
         if spec.subject is None:

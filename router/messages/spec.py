@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from router.events import Markup
+from router.events import Format, Markup
 from router.payload import JSON
 
 TEXT_FOLDER = "text"
 """Of templates for plain text, and so for the text part of a mail."""
-
-Format = Literal["compact", "full"]
-"""How much a built-in message says: one line; or also what was written and changed, with a button to the page."""
 
 
 @dataclass(frozen=True)
