@@ -51,6 +51,7 @@ def test_the_event_itself_is_described() -> None:
         "resource": "page",
         "action": "updated.moved",
         "title": "Page moved",
+        "verb": "moved",
         "source": "spaces",
         "received_at": "2026-03-02T09:15:00Z",
     }
