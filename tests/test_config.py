@@ -290,11 +290,13 @@ class TestFiles:
         assert "  2 | {{ pge.title }}\n    |    ^" in format_text([problem])
 
     def test_blocks_in_a_file_belong_to_the_rule_set(self, tmp_path: Path) -> None:
-        """`templates/slack/*.yaml` are messages of blocks: read and kept with the rule file, and compiled again later."""
+        """`templates/slack/*.yaml` are messages of blocks, read, kept and compiled again with the rule file."""
         path = self.write(tmp_path, SMALL)
         folder = tmp_path / "templates" / "slack"
         folder.mkdir(parents=True)
-        text = 'text: "{{ page.title }}"\nblocks:\n- {type: divider}\n- {type: section, on: no, text: "{{ page.title }}"}\n'
+        text = (
+            'text: "{{ page.title }}"\nblocks:\n- {type: divider}\n- {type: section, on: no, text: "{{ page.id }}"}\n'
+        )
         (folder / "page.full.yaml").write_text(text)
         configuration = load(path, ENVIRON)
         assert configuration.files == {"slack/page.full.yaml": text}
@@ -304,7 +306,7 @@ class TestFiles:
             message = each.renderer.render(each.specs["pages"], style, namespace)
             assert message.text == "Release checklist"
             # Read by YAML 1.2 as the rule file is: `on` and `no` are texts.
-            assert message.blocks == [{"type": "divider"}, {"type": "section", "on": "no", "text": "Release checklist"}]
+            assert message.blocks == [{"type": "divider"}, {"type": "section", "on": "no", "text": 5148}]
 
     @pytest.mark.parametrize(
         ("text", "told"),
@@ -328,7 +330,7 @@ class TestFiles:
                 "1:8: a text that begins with {{ is read as a map; put it in quotes",
             ),
             (
-                "text: x\nblocks:\n- type: section\n  text:\n    type: mrkdwn\n    text: |\n      a\n      *{{ pge.id }}*\n",
+                "text: x\nblocks:\n- type: header\n  text:\n    type: x\n    text: |\n      a\n      *{{ pge }}*\n",
                 "8:11: unknown name 'pge'",
             ),
             ("text: x\nblocks:\n- {type: section, text: '{{ page.title | uper }}'}\n", "3:42: unknown filter 'uper'"),
@@ -336,7 +338,7 @@ class TestFiles:
         ],
     )
     def test_mistakes_in_a_file_of_blocks_are_told_at_their_place(self, tmp_path: Path, text: str, told: str) -> None:
-        """No YAML, no message, or a mistake in one of its templates: told with line and column before anything is sent."""
+        """No YAML, no message, or a mistake in one of its templates: told with its place before anything is sent."""
         path = self.write(tmp_path, SMALL)
         file = tmp_path / "templates" / "slack" / "page.yaml"
         file.parent.mkdir(parents=True)

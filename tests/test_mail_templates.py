@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from html.parser import HTMLParser
 
 import pytest
 
 from router.events import Markup
-from router.messages.library import built_in_templates
 from router.messages.render import Renderer
 from router.messages.spec import MessageSpec, Style
 from router.payload import JSON
-from tests.message_bodies import EVERY_SHAPE, namespace_of
+from tests.message_bodies import namespace_of
 
 EMAIL = Style(Markup.HTML, "email", forwards_as_is=False, format="full")
 OWN = {"email/mine.j2": "<b>{{ page.title }}</b>", "note.j2": "note: {{ page.title }}", "email/silent.j2": " "}

@@ -58,7 +58,7 @@ class TestChoosingATemplate:
             assert Renderer(own).render(MessageSpec(), SLACK, MOVED).text == compact
 
     def test_an_own_file_of_any_format_wins_over_a_built_in_one(self) -> None:
-        """Whoever writes `slack/event.j2` means all events in both formats, although ours stand in files of a format."""
+        """Whoever writes `slack/event.j2` means all events in both formats, although ours are for one each."""
         for style in (SLACK, SLACK_FULL):
             message = Renderer({"slack/event.j2": "mine"}).render(MessageSpec(), style, MOVED)
             assert (message.text, message.blocks) == ("mine", None)
@@ -95,7 +95,8 @@ class TestChoosingATemplate:
     def test_own_templates_include_and_import_others(self) -> None:
         """An own template may use the built-in one and own macros."""
         own = {
-            "slack/note.j2": "{% from 'parts.j2' import loud %}{{ loud(page.title) }} | {% include 'slack/event.compact.j2' %}",
+            "slack/note.j2": "{% from 'parts.j2' import loud %}{{ loud(page.title) }} | "
+            "{% include 'slack/event.compact.j2' %}",
             "parts.j2": "{% macro loud(x) %}_{{ x }}_{% endmacro %}",
         }
         text = Renderer(own).render(MessageSpec(template="note"), SLACK, MOVED).text

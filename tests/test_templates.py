@@ -1,4 +1,4 @@
-"""The built-in messages beyond what `messages/golden/` shows: names from bodies, hostile and endless texts, odd bodies."""
+"""Built-in messages beyond what `messages/golden/` shows: names from bodies, hostile and endless texts, odd bodies."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from router.messages.escaping import cut_slack
@@ -130,25 +130,17 @@ def _fit_text(text: JSON, limit: int, more: str = "") -> Any:
 
 
 def _fit_together(blocks: list[Block], more: str) -> list[Block]:
-    """Shorten the longest sections until all blocks together are short enough; then the last ones go."""
-    while (excess := len(dump_json(blocks)) - LONGEST_BLOCKS) > 0:
-        place, length = _longest_section(blocks)
-        if length <= _SHORTEST_CUT:
-            blocks = blocks[:-1]
-            continue
-        shorter = _fit_text(blocks[place]["text"], max(_SHORTEST_CUT, length - excess), more)
-        blocks = [*blocks[:place], {**blocks[place], "text": shorter}, *blocks[place + 1 :]]
-    return blocks
+    """Shorten the longest sections, all to one length, until the blocks fit together; then the last ones go."""
+    limit, fitted = _SECTION, blocks
+    while len(dump_json(fitted)) > LONGEST_BLOCKS:
+        if limit > _SHORTEST_CUT:
+            limit = max(_SHORTEST_CUT, limit * 4 // 5)
+            fitted = [_shortened(block, limit, more) for block in blocks]
+        else:
+            fitted = fitted[:-1]
+    return fitted
 
 
-def _longest_section(blocks: list[Block]) -> tuple[int, int]:
-    """Place and length of the longest text of a section; a length of 0 where there is none."""
-    lengths = [_section_length(block) for block in blocks]
-    length = max(lengths)
-    return lengths.index(length), length
-
-
-def _section_length(block: Mapping[str, Any]) -> int:
-    text = block.get("text") if block.get("type") == "section" else None
-    words = text.get("text") if isinstance(text, dict) else None
-    return len(words) if isinstance(words, str) else 0
+def _shortened(block: Block, limit: int, more: str) -> Block:
+    is_section = block.get("type") == "section" and "text" in block
+    return {**block, "text": _fit_text(block["text"], limit, more)} if is_section else block

@@ -52,6 +52,10 @@ _OPERATORS: Mapping[str, Callable[..., Any]] = {
     "%slice": cut_out,
 }
 _MOST_REMEMBERED = 5_000
+_MOST_CODES = 1_000
+_CODES: dict[tuple[Any, ...], Any] = {}
+"""Compiled code by the text and name of its template."""
+
 _UNCLOSED = re.compile(r"innermost block that needs to be closed is '(\w+)'")
 _LOOP_FIELDS = frozenset(
     {"index", "index0", "revindex", "revindex0", "first", "last", "length", "previtem", "nextitem"}
@@ -128,6 +132,22 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
             TemplateSyntaxError, RecursionError, SyntaxError, MemoryError: See `find_template_faults`.
         """
         return Template.from_code(self, self.compile(source, name, name), {}, None)
+
+    def compile(self, source: str | nodes.Template, *args: Any, **kwargs: Any) -> Any:
+        """
+        Give the code of a template; what is compiled does not depend on the markup, nor on the rule set.
+
+        Compiling is by far the dearest step: our own templates are the same after every reload.
+        """
+        if not isinstance(source, str):
+            return super().compile(source, *args, **kwargs)
+        key = (source, *args, *kwargs.values())
+        code = _CODES.get(key)
+        if code is None:
+            if len(_CODES) >= _MOST_CODES:
+                _CODES.clear()
+            code = _CODES[key] = super().compile(source, *args, **kwargs)
+        return code
 
     def compile_expression_tree(self, expression: nodes.Expr, name: str) -> Template:
         """Compile one expression so that `evaluate` gives its value and not its text."""

@@ -11,6 +11,7 @@ import yaml
 
 from router.events import FORMATS, Format, Markup
 from router.messages.spec import TEXT_FOLDER, Style
+from router.messages.structures import leaves
 from router.payload import JSON
 
 FOLDERS = ("email", "slack", TEXT_FOLDER)
@@ -48,6 +49,12 @@ def _built_in_structures() -> Mapping[str, JSON]:
     }
 
 
+@cache
+def _built_in_texts() -> frozenset[str]:
+    structures = _built_in_structures().items()
+    return frozenset(built_in_templates().values()).union(text for _, text in leaves(dict(structures), ()))
+
+
 class Library:
     """
     All templates that a rule set can name.
@@ -65,6 +72,10 @@ class Library:
 
     def text(self, name: str) -> str | None:
         return self._texts.get(name)
+
+    def is_built_in(self, text: str) -> bool:
+        """Whether a text is one of ours: tests see to it that those have no faults."""
+        return text in _built_in_texts()
 
     def structure(self, name: str) -> JSON:
         """Give the map of `text` and `blocks` that a file holds; None where it is no such file, or cannot be read."""

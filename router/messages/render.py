@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from router.errors import RenderFailure
 from router.events import Format, Markup, Message
 from router.messages.blocks import LONGEST_SLACK_TEXT, fit_blocks
 from router.messages.context import FIXED_WORDS, plain_summary
+from router.messages.dialect import Fault
 from router.messages.environment import TemplateEnvironment, TemplateReader
 from router.messages.escaping import ESCAPINGS, Escaping, cut_slack, html_of_text, one_line, slack_link
 from router.messages.failures import failure_sentence
@@ -73,10 +74,12 @@ class Renderer:
     def _included(self, name: str) -> str | None:
         """Give the text of a template that another one includes; it was checked with the rule file, and is again."""
         text = self._library.text(name)
-        faults = self._reader.faults(text) if text is not None else []
-        if faults:
+        if text is not None and (faults := self._faults(text)):
             raise TemplateRefused(f"the template {name} is faulty at line {faults[0].line}: {faults[0].sentence}")
         return text
+
+    def _faults(self, text: str) -> Sequence[Fault]:
+        return () if self._library.is_built_in(text) else self._reader.faults(text)
 
     def render(self, spec: MessageSpec, style: Style, namespace: Namespace) -> Message:
         """
@@ -243,8 +246,7 @@ class Renderer:
         known = self._compiled.get(key)
         if known is not None:
             return known
-        faults = self._reader.faults(text)
-        if faults:
+        if faults := self._faults(text):
             raise RenderFailure(f"{_told(place)}, line {faults[0].line}: {faults[0].sentence}")
         expression = single_expression(self._reader.parse(text)) if typed else None
         if expression is None:

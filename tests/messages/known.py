@@ -16,17 +16,19 @@ SPACE = {"id": 42, "name": "Engineering", "code": "eng"}
 SPACE_LINK = "https://acme.teamwork.com/spaces/eng"
 PAGE_LINK = f"{SPACE_LINK}/page/5148-release-checklist"
 
+_TAGS = {"before": ["draft"], "after": ["urgent", "v2"], "added": ["urgent", "v2"], "removed": ["draft"]}
+_FROM_SALES = {"before": {"id": 7, "name": "Sales"}, "after": SPACE}
 _ARCHIVE = {"id": 5200, "title": "Archive"}
 _VARIANTS: dict[str, list[tuple[str, dict[str, JSON], dict[str, Any]]]] = {
     "page.updated": [
         ("renamed", {"title": {"before": "Releases", "after": "Release checklist"}}, {}),
-        ("new tags", {"tags": {"before": ["draft"], "after": ["urgent", "v2"], "added": ["urgent", "v2"], "removed": ["draft"]}}, {}),
+        ("new tags", {"tags": _TAGS}, {}),
         ("published", {"state": {"before": "draft", "after": "active"}}, {}),
     ],
     "page.updated.moved": [
         ("below another page", {"parent": {"before": PARENT, "after": _ARCHIVE}}, {"page": {"parent": _ARCHIVE}}),
         ("to the top", {"parent": {"before": PARENT, "after": None}}, {"page": {"parent": None}}),
-        ("to another space", {"space": {"before": {"id": 7, "name": "Sales"}, "after": SPACE}, "parent": {"before": None, "after": PARENT}}, {}),
+        ("to another space", {"space": _FROM_SALES, "parent": {"before": None, "after": PARENT}}, {}),
     ],
     "user.updated": [
         ("by themselves", {}, {"actor": {"id": 11, "name": "Ada Byrne"}}),

@@ -1,4 +1,4 @@
-"""The built-in messages, as they are written down in `golden/`: each was read as somebody in the channel would read it."""
+"""The built-in messages as they are written down in `golden/`, each read as somebody in the channel would."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ HOSTILE = [
 ]
 
 UNWANTED = (
-    *(r"\bNone\b", r"\bnull\b", r"\bundefined\b", r"  ", r"(?m)[ \t]$", r"\*\*", r"\* \*", r"<\|", r"\(\)", r"\[\]", r"[“‘][”’]"),
-    *(r"(?m)[:·›→,–—-]$", r"(?m)^[ ]*[:·›→,.]", r" [,.:;]( |$)", r"(?m)^>\s*$", r"<(strong|p|h1|a|blockquote)[^>]*>\s*</\1>"),
-    *(r"\.\.", r"(?i)\b(user|page|space|comment) \d+\b", r"\b(a|the) (a|the)\b", r"\n\n\n"),
-)  # fmt: skip
+    *(r"\bNone\b", r"\bnull\b", r"\bundefined\b", r"  ", r"(?m)[ \t]$", r"\*\*", r"\* \*", r"<\|", r"\(\)", r"\[\]"),
+    *(r"(?m)[:·›→,–—-]$", r"(?m)^[ ]*[:·›→,.]", r" [,.:;]( |$)", r"(?m)^>\s*$", r"\.\.", r"\n\n\n"),
+    *(r"<(strong|p|h1|a|blockquote)[^>]*>\s*</\1>", r"(?i)\b(user|page|space|comment) \d+\b", r"\b(a|the) (a|the)\b"),
+)
 """What no message says: words of programs, and the traces of something that is missing."""
 
 
