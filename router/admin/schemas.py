@@ -235,7 +235,7 @@ SCHEMAS: Mapping[str, Schema] = {
         "What was or would be sent; secrets are masked. `text` or `body`, or `forward` for an event sent as it came.",
         {},
         {
-            "text": text("In the markup of the destination.", "Someone updated Release checklist: Add rollback step"),
+            "text": text("In the markup of the destination.", "Page updated: Release checklist"),
             "subject": text("One line."),
             "blocks": ANYTHING,
             "body": ANYTHING,
@@ -244,7 +244,7 @@ SCHEMAS: Mapping[str, Schema] = {
             "refused": by_name(text(), "Recipients that were refused for good, and why.", {}),
             "forward": flag(),
         },
-        examples=[{"text": "Someone updated Release checklist: Add rollback step"}],
+        examples=[{"text": "Page updated: Release checklist"}],
     ),
     "Attempt": record(
         "One try.",

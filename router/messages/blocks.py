@@ -19,8 +19,9 @@ Bytes of all blocks of a message as JSON. Slack names no figure; it answers `msg
 Source: slackapi/bolt-js#2509, measured by users there, read 2026-11.
 """
 
-_SECTION, _FIELD, _HEADER, _CONTEXT, _BUTTON, _TITLE = 3_000, 2_000, 150, 2_000, 75, 2_000
-_MOST_FIELDS, _MOST_CONTEXTS, _MOST_ACTIONS = 10, 10, 25
+LONGEST_SECTION, LONGEST_FIELD, LONGEST_HEADER, LONGEST_CONTEXT, LONGEST_BUTTON = 3_000, 2_000, 150, 2_000, 75
+MOST_FIELDS, MOST_CONTEXTS, MOST_BUTTONS = 10, 10, 25
+_LONGEST_TITLE = 2_000
 _LONGEST_ADDRESS = 3_000
 _SHORTEST_CUT = 200
 
@@ -52,11 +53,11 @@ def _fit_block(block: Block, more: str) -> Block | None:
         case "section":
             return _fit_section(block, more)
         case "header":
-            return _with(block, text=_fit_text(block.get("text"), _HEADER), needs=("text",))
+            return _with(block, text=_fit_text(block.get("text"), LONGEST_HEADER), needs=("text",))
         case "context":
-            return _with(block, elements=_fit_elements(block.get("elements"), _MOST_CONTEXTS), needs=("elements",))
+            return _with(block, elements=_fit_elements(block.get("elements"), MOST_CONTEXTS), needs=("elements",))
         case "actions":
-            return _with(block, elements=_fit_elements(block.get("elements"), _MOST_ACTIONS), needs=("elements",))
+            return _with(block, elements=_fit_elements(block.get("elements"), MOST_BUTTONS), needs=("elements",))
         case "image":
             return _fit_image(block)
     return block
@@ -65,11 +66,11 @@ def _fit_block(block: Block, more: str) -> Block | None:
 def _fit_section(block: Block, more: str) -> Block | None:
     fields = block.get("fields")
     if isinstance(fields, list):
-        fields = _present(_fit_text(field, _FIELD) for field in fields)[:_MOST_FIELDS]
+        fields = _present(_fit_text(field, LONGEST_FIELD) for field in fields)[:MOST_FIELDS]
     accessory = block.get("accessory")
     return _with(
         block,
-        text=_fit_text(block.get("text"), _SECTION, more),
+        text=_fit_text(block.get("text"), LONGEST_SECTION, more),
         fields=fields or None,
         accessory=_fit_element(accessory) if isinstance(accessory, dict) else accessory,
         needs=("text", "fields"),
@@ -93,10 +94,10 @@ def _fit_elements(elements: JSON, most: int) -> JSON:
 def _fit_element(element: Block) -> Block | None:
     match element.get("type"):
         case "mrkdwn" | "plain_text":
-            text: Block | None = _fit_text(element, _CONTEXT)
+            text: Block | None = _fit_text(element, LONGEST_CONTEXT)
             return text
         case "button":
-            fitted = _with(element, text=_fit_text(element.get("text"), _BUTTON), needs=("text",))
+            fitted = _with(element, text=_fit_text(element.get("text"), LONGEST_BUTTON), needs=("text",))
             return fitted if "url" not in element or _is_address(element["url"]) else None
         case "image":
             return _fit_image(element)
@@ -106,7 +107,7 @@ def _fit_element(element: Block) -> Block | None:
 def _fit_image(image: Block) -> Block | None:
     if "image_url" in image and not _is_address(image["image_url"]):
         return None
-    return _with(image, title=_fit_text(image.get("title"), _TITLE), needs=("type",))
+    return _with(image, title=_fit_text(image.get("title"), _LONGEST_TITLE), needs=("type",))
 
 
 def _is_address(value: JSON) -> bool:
@@ -119,11 +120,16 @@ def _present(parts: Iterable[Any]) -> list[Any]:
 
 def _fit_text(text: JSON, limit: int, more: str = "") -> Any:
     """Cut a text object, or give None for one without anything to read."""
-    if not isinstance(text, dict) or not isinstance(text.get("text"), str):
+    if not isinstance(text, dict):
         return text
-    words = text["text"].strip()
-    if not words:
+    found = text.get("text")
+    # A text that is one expression has the value's own type.
+    words = dump_json(found).decode() if isinstance(found, bool | int | float) else found
+    if words is None or (isinstance(words, str) and not words.strip()):
         return None
+    if not isinstance(words, str):
+        return text
+    words = words.strip()
     is_markup = text.get("type") == "mrkdwn"
     fitted = {**text, "text": cut_slack(words, limit, more if is_markup else "")}
     return {**fitted, "verbatim": text.get("verbatim", True)} if is_markup else fitted
@@ -131,7 +137,7 @@ def _fit_text(text: JSON, limit: int, more: str = "") -> Any:
 
 def _fit_together(blocks: list[Block], more: str) -> list[Block]:
     """Shorten the longest sections, all to one length, until the blocks fit together; then the last ones go."""
-    limit, fitted = _SECTION, blocks
+    limit, fitted = LONGEST_SECTION, blocks
     while len(dump_json(fitted)) > LONGEST_BLOCKS:
         if limit > _SHORTEST_CUT:
             limit = max(_SHORTEST_CUT, limit * 4 // 5)

@@ -45,6 +45,7 @@ def test_what_is_empty_is_left_out() -> None:
     image = {"type": "image", "alt_text": "x"}
     blocks: list[dict[str, Any]] = [
         section(" "),
+        {"type": "section", "text": mrkdwn("x") | {"text": None}},
         {"type": "header", "text": plain("")},
         {"type": "section", "fields": [mrkdwn(""), plain(" ")]},
         {"type": "context", "elements": [mrkdwn(""), {**image, "image_url": ""}]},
@@ -129,6 +130,12 @@ def test_a_message_is_cut_as_a_whole() -> None:
     assert all(each["text"]["text"].endswith(f"… {MORE}") for each in fitted[:20])
     endless = [{"type": "rich_text", "elements": [{"type": "text", "text": "x" * 5_000}]}] * 5
     assert len(fit_blocks(endless)) == 2
+
+
+def test_a_number_is_printed() -> None:
+    """A text that is one expression keeps its type, and Slack takes texts only."""
+    message = Renderer().render(MessageSpec(blocks=[section("{{ page.id }}")]), SLACK, namespace_of("page.updated"))
+    assert message.blocks[0]["text"]["text"] == "5148"
 
 
 def test_names_in_titles_are_not_looked_up() -> None:
