@@ -130,7 +130,7 @@ async def test_show_a_delivery(tmp_path: Path) -> None:
     assert "  destination  ops (http)" in seen.stdout
     assert "  rule         pages" in seen.stdout
     assert "It arrived." in seen.stdout
-    assert "Someone created Release checklist" in seen.stdout
+    assert "Page created: Release checklist" in seen.stdout
     assert "delivered with status 200" in seen.stdout
     assert waiting.stdout.startswith(f"delivery {retrying['id']}: retrying\n")
     assert "The latest attempt failed; the next one is due" in waiting.stdout

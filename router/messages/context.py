@@ -176,13 +176,17 @@ def event_title(event_name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+_SUMMED_UP = {"space": ("space", "name"), "access": ("space", "name"), "user": ("user", "name")}
+"""What an event is about, by its resource: a word of the namespace, and its field. All others are about a page."""
+
+
 def plain_summary(namespace: Mapping[str, JSON]) -> str:
     """What stands above a mail, or in a notification of a message that is blocks: `Page moved: Release checklist`."""
     event = namespace["event"]
     resource = event["resource"]
-    named = "title" if resource not in ("space", "user") else "name"
-    model = namespace.get(resource if named == "name" else "page")
-    title = model.get(named) if isinstance(model, dict) else None
+    word, field = _SUMMED_UP.get(resource, ("page", "title"))
+    model = namespace.get(word)
+    title = model.get(field) if isinstance(model, dict) else None
     return " ".join(f"{event['title']}: {_text(title)}".split()) if _text(title) else str(event["title"])
 
 
