@@ -137,7 +137,18 @@ class TestExample:
     def test_it_shows_what_there_is(self) -> None:
         """A beginner finds each key in use at least once."""
         text = EXAMPLE.read_text(encoding="utf-8")
-        for key in ("when:", "unless:", "except:", "table:", "otherwise:", "stop:", "unmatched:", "retry:", "message:"):
+        for key in (
+            "when:",
+            "unless:",
+            "except:",
+            "table:",
+            "otherwise:",
+            "stop:",
+            "unmatched:",
+            "retry:",
+            "message:",
+            "format:",
+        ):
             assert key in text
 
 

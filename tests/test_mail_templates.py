@@ -10,20 +10,12 @@ from router.events import Markup
 from router.messages.render import Renderer
 from router.messages.spec import MessageSpec, Style
 from router.payload import JSON
-from tests.message_bodies import namespace_of
+from tests.message_bodies import NAMED_PAGE, namespace_of
 
 EMAIL = Style(Markup.HTML, "email", forwards_as_is=False, format="full")
 OWN = {"email/mine.j2": "<b>{{ page.title }}</b>", "note.j2": "note: {{ page.title }}", "email/silent.j2": " "}
 RENDERER = Renderer(OWN)
 TITLE = '<script>alert(\'x\')</script> & "co" <a href="javascript:x">'
-NAMED = {
-    "id": 5148,
-    "title": "Release checklist",
-    "slug": "release-checklist",
-    "changeMessage": "Add rollback step",
-    "space": {"id": 42, "title": "Engineering", "code": "eng"},
-    "updatedBy": {"id": 9, "firstname": "Ada", "lastname": "Byrne"},
-}
 
 
 class Seen(HTMLParser):
@@ -62,7 +54,7 @@ def mail(name: str, body: JSON, spec: MessageSpec | None = None) -> tuple[str, s
 
 def test_names_and_links_are_shown() -> None:
     """Person, space, page and link, as soon as they are known."""
-    subject, text, seen = mail("page.updated", {"page": NAMED})
+    subject, text, seen = mail("page.updated", {"page": NAMED_PAGE})
     address = "https://acme.teamwork.com/spaces/eng/page/5148-release-checklist"
     assert subject == "Page updated: Release checklist"
     assert text == f"Ada Byrne updated Release checklist in Engineering\n\n> Add rollback step\n\n{address}"
@@ -71,7 +63,7 @@ def test_names_and_links_are_shown() -> None:
         *("Add rollback step", "Open the page"),
     ]
     assert seen.links == [address, address]
-    assert mail("page.deleted", {"page": NAMED})[2].links == []
+    assert mail("page.deleted", {"page": NAMED_PAGE})[2].links == []
 
 
 def test_subjects() -> None:

@@ -26,6 +26,7 @@ from router.events import Markup
 from router.messages.dialect import Bounded, Fault, Vocabulary, did_you_mean, find_faults, included_names
 from router.messages.escaping import ESCAPINGS, Escaping, Finished
 from router.messages.filters import FILTERS
+from router.messages.library import is_built_in
 from router.messages.limits import DEEPEST_CALL, LONGEST_SOURCE, LONGEST_TEXT, Budget, TemplateRefused
 from router.messages.operators import (
     Bench,
@@ -52,9 +53,8 @@ _OPERATORS: Mapping[str, Callable[..., Any]] = {
     "%slice": cut_out,
 }
 _MOST_REMEMBERED = 5_000
-_MOST_CODES = 1_000
-_CODES: dict[tuple[Any, ...], Any] = {}
-"""Compiled code by the text and name of its template."""
+_OUR_CODES: dict[tuple[Any, ...], Any] = {}
+"""Compiled code of the built-in templates, by text and name."""
 
 _UNCLOSED = re.compile(r"innermost block that needs to be closed is '(\w+)'")
 _LOOP_FIELDS = frozenset(
@@ -135,18 +135,16 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
 
     def compile(self, source: str | nodes.Template, *args: Any, **kwargs: Any) -> Any:
         """
-        Give the code of a template; what is compiled does not depend on the markup, nor on the rule set.
+        Give the code of a template. It depends neither on the markup nor on the rule set, so that of ours is kept.
 
-        Compiling is by far the dearest step: our own templates are the same after every reload.
+        Compiling is by far the dearest step, and they are the same after every reload.
         """
-        if not isinstance(source, str):
+        if not isinstance(source, str) or not is_built_in(source):
             return super().compile(source, *args, **kwargs)
         key = (source, *args, *kwargs.values())
-        code = _CODES.get(key)
+        code = _OUR_CODES.get(key)
         if code is None:
-            if len(_CODES) >= _MOST_CODES:
-                _CODES.clear()
-            code = _CODES[key] = super().compile(source, *args, **kwargs)
+            code = _OUR_CODES[key] = super().compile(source, *args, **kwargs)
         return code
 
     def compile_expression_tree(self, expression: nodes.Expr, name: str) -> Template:

@@ -55,6 +55,11 @@ def _built_in_texts() -> frozenset[str]:
     return frozenset(built_in_templates().values()).union(text for _, text in leaves(dict(structures), ()))
 
 
+def is_built_in(text: str) -> bool:
+    """Whether a text is one of ours: tests see to it that those have no faults."""
+    return text in _built_in_texts()
+
+
 class Library:
     """
     All templates that a rule set can name.
@@ -72,10 +77,6 @@ class Library:
 
     def text(self, name: str) -> str | None:
         return self._texts.get(name)
-
-    def is_built_in(self, text: str) -> bool:
-        """Whether a text is one of ours: tests see to it that those have no faults."""
-        return text in _built_in_texts()
 
     def structure(self, name: str) -> JSON:
         """Give the map of `text` and `blocks` that a file holds; None where it is no such file, or cannot be read."""

@@ -17,7 +17,7 @@ from router.messages.escaping import ESCAPINGS, Escaping, cut_slack, html_of_tex
 from router.messages.failures import failure_sentence
 from router.messages.html import to_text
 from router.messages.inspection import Inspection
-from router.messages.library import STRUCTURE_SUFFIX, Library
+from router.messages.library import STRUCTURE_SUFFIX, Library, is_built_in
 from router.messages.limits import LONGEST_TEXT, Budget, TemplateRefused, check_value
 from router.messages.operators import plain_value
 from router.messages.spec import TEXT_FOLDER, MessageSpec, Style
@@ -79,7 +79,7 @@ class Renderer:
         return text
 
     def _faults(self, text: str) -> Sequence[Fault]:
-        return () if self._library.is_built_in(text) else self._reader.faults(text)
+        return () if is_built_in(text) else self._reader.faults(text)
 
     def render(self, spec: MessageSpec, style: Style, namespace: Namespace) -> Message:
         """
@@ -152,12 +152,9 @@ class Renderer:
             raise RenderFailure(f"{name} holds no text and blocks")
         text = self._rendered(self._environments[style.markup], structure["text"], (name, "text"), namespace)
         written = self._written(text, subject, style, namespace)
-        # A notification without words is no message: the author's way to stay silent, as with a text.
-        return (
-            replace(written, blocks=self._blocks(structure.get("blocks"), (name, "blocks"), namespace))
-            if written.text
-            else written
-        )
+        if not written.text:  # a notification without words is no message: the author's way to stay silent
+            return written
+        return replace(written, blocks=self._blocks(structure.get("blocks"), (name, "blocks"), namespace))
 
     def _subject(self, spec: MessageSpec, style: Style, namespace: Namespace) -> str:
         if spec.subject is None:
