@@ -14,7 +14,16 @@ from typing import Any
 from urllib.parse import quote
 
 from router.events import Markup
-from router.messages.escaping import Finished, cut, html_link, one_line, slack_link, text_link
+from router.messages.escaping import (
+    Finished,
+    cut,
+    html_bold,
+    html_link,
+    one_line,
+    slack_bold,
+    slack_link,
+    text_link,
+)
 from router.messages.html import LONGEST_HTML, to_line, to_mrkdwn, to_text
 from router.messages.limits import LONGEST_TEXT, TemplateRefused, check_text, check_value
 from router.messages.operators import Bench, is_number, is_whole, kind_of, known, plain_value
@@ -22,6 +31,7 @@ from router.payload import dump_json
 
 _WORK_PER_TOKEN = 5
 _LINKS = {Markup.TEXT: text_link, Markup.SLACK: slack_link, Markup.HTML: html_link}
+_BOLD: Mapping[Markup, Callable[[str], str]] = {Markup.TEXT: str, Markup.SLACK: slack_bold, Markup.HTML: html_bold}
 
 
 def text(bench: Bench, value: Any) -> str:
@@ -48,9 +58,9 @@ def oneline(bench: Bench, value: Any) -> str:
 
 
 def truncate(bench: Bench, value: Any, limit: Any = 255) -> str:
-    """The beginning of a text, at most so many characters, with an ellipsis where something is left out."""
+    """The beginning of a text, at most so many characters, cut at a word with an ellipsis."""
     length, words = _length(limit, "truncate"), bench.text(value)
-    return words if len(words) <= length else f"{words[: length - 1]}…"
+    return cut(words, length)
 
 
 def link(bench: Bench, value: Any, url: Any) -> str:
@@ -60,6 +70,12 @@ def link(bench: Bench, value: Any, url: Any) -> str:
         return label
     plain = bench.escaping.plain(label)
     return _LINKS[bench.markup](plain, address)
+
+
+def bold(bench: Bench, value: Any) -> str:
+    """The text as one line in bold: `*Ada*` in Slack, with no mark in plain text; nothing where it is empty."""
+    words = one_line(bench.text(value))
+    return _BOLD[bench.markup](words) if words else ""
 
 
 def raw(bench: Bench, value: Any) -> str:
@@ -305,6 +321,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "excerpt": excerpt,
     "mrkdwn": mrkdwn,
     "link": link,
+    "bold": bold,
     "date": date,
     "plural": plural,
     "default": default,
