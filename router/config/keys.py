@@ -23,7 +23,7 @@ LATER: Mapping[str, frozenset[str]] = {
     "source": frozenset({"api_key", "people", "spaces"}),
     "destination": frozenset({"format", "bot_token", "channel", "api"}),
     "rule": frozenset({"if", "settle", "digest", "throttle", "hours", "thread", "storm", "format"}),
-    "defaults": frozenset({"zone", "format", "storm"}),
+    "defaults": frozenset({"format", "storm"}),
     "type": frozenset({"teams", "discord", "google-chat", "mattermost"}),
 }
 """Keys and types that the design has and this version does not; they are errors, so that nobody relies on them."""

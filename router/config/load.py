@@ -27,6 +27,7 @@ from router.config.syntax import position, read_yaml
 from router.config.template_checks import TemplateChecks
 from router.config.trouble_section import check_fallbacks, lint_trouble, read_alerts
 from router.config.validate import Section, fit
+from router.config.zone import read_zone
 from router.destinations.base import Destination
 from router.messages.render import Renderer
 from router.rules.ruleset import RuleSet
@@ -35,6 +36,7 @@ MAX_BYTES = 1024 * 1024
 TEMPLATES = "templates"
 
 ALERTS = "alerts"
+ZONE = "zone"
 _TOP_LEVEL = ("sources", "destinations", "rules", "defaults")
 
 
@@ -159,7 +161,7 @@ class _Loader:
         names = Names(kinds_by_source(top.entries.get("sources")), types.by_name)
         rules = read_rules(top.entries.get("rules"), defaults.get("rules"), names, self._reading)
         alerts = read_alerts(self._default(top, ALERTS), types, self._reading)
-        renderer = Renderer(self._files)
+        renderer = Renderer(self._files, read_zone(self._default(top, ZONE), self._reading))
         if not self._reading.lenient:
             self._check(top, types, rules, renderer)
         problems = self._reading.problems()
@@ -214,7 +216,7 @@ class _Loader:
             return {}
         if not isinstance(entry.value, MapNode):
             self._reading.error(
-                entry, f"defaults is {kind_of(entry.value)}; expected alerts, destinations or rules in it"
+                entry, f"defaults is {kind_of(entry.value)}; expected alerts, zone, destinations or rules in it"
             )
             return {}
         found = {}
@@ -223,12 +225,12 @@ class _Loader:
             "rules": (RuleDefaults, RULE_DEFAULTS),
         }
         for key, each in entry.value.entries.items():
-            if key == ALERTS:
-                continue  # read once the destinations are known
+            if key in {ALERTS, ZONE}:
+                continue  # read by themselves: alerts once the destinations are known
             if key in LATER["defaults"]:
                 self._reading.error(each, f"defaults: {not_yet(key)}")
             elif key not in sections:
-                known = (ALERTS, *sections)
+                known = (ALERTS, ZONE, *sections)
                 guess = did_you_mean(key, known)
                 self._reading.error(each, f"unknown key {named(key)}; expected one of: {listed(known)}{guess}")
             elif not isinstance(each.value, MapNode):

@@ -11,11 +11,14 @@ from collections.abc import Callable
 
 from router.messages.html.markdown import MarkdownWriter
 from router.messages.html.mrkdwn import MrkdwnWriter
-from router.messages.html.reading import BREAKING, Reader, picture_words
-from router.messages.html.tokens import LONGEST_HTML, MOST_TOKENS, plain, tokens
+from router.messages.html.reading import BREAKING, MOST_TOKENS, Reader, picture_words
+from router.messages.html.tokens import LONGEST_HTML, plain, tokens
 from router.messages.html.writing import Writer
 
-__all__ = ["LONGEST_HTML", "MOST_TOKENS", "to_line", "to_markdown", "to_mrkdwn", "to_text"]
+__all__ = ["LONGEST_HTML", "MOST_TOKENS", "MOST_TOKENS_OF_A_LINE", "to_line", "to_markdown", "to_mrkdwn", "to_text"]
+
+MOST_TOKENS_OF_A_LINE = 20_000
+"""Tags and texts that are looked at for the first words of a page; twice as many as otherwise, since they cost less."""
 
 
 def _free(_work: int) -> None:
@@ -54,12 +57,12 @@ def to_line(source: str, limit: int, spend: Callable[[int], None] = _free) -> st
     pieces: list[str] = []
     cost = length = 0
     parts = False
-    for name, written in tokens(source):
+    for name, written in tokens(source, MOST_TOKENS_OF_A_LINE):
         cost += 1
         if name and name != "img":
             parts = parts or name in BREAKING
             continue
-        cost += written.count("&")
+        cost += written.count("&") // 4
         words = picture_words(written) if name else plain(written)
         pieces.append(f" {words}" if parts else words)
         parts = False

@@ -123,13 +123,22 @@ def shortened(block: Block, most: int) -> Block:
     return replace(block, rows=[*rows, [[Run("…")]]])
 
 
+def visible_length(block: Block) -> int:
+    """Count the characters of a block that a reader sees."""
+    cells = [block.runs] if block.kind is not Kind.TABLE else [cell for row in block.rows for cell in row]
+    return sum(len(run.text) for cell in cells for run in cell)
+
+
 def _cut_runs(runs: Iterable[Run], most: int) -> list[Run]:
     kept: list[Run] = []
     for run in runs:
-        if len(run.text) >= most:
-            while kept and kept[-1].text.isspace():
-                kept.pop()
-            return [*kept, run._replace(text=cut(f"{run.text} ", most))]
-        kept.append(run)
-        most -= len(run.text)
+        if len(run.text) < most:
+            kept.append(run)
+            most -= len(run.text)
+            continue
+        text = cut(f"{run.text} ", most)
+        if kept and kept[-1].text.isspace() and " " not in text:
+            text = "…"  # no half of a word behind whole ones
+            kept.pop()
+        return [*kept, Run(text, run.style, run.link)]
     return kept

@@ -27,6 +27,8 @@ from router.messages.html.tokens import attributes, plain, tokens, value
 
 MOST_NESTED = 10
 """Lists and quotations inside each other; what stands deeper is written as if it did not."""
+MOST_TOKENS = 10_000
+"""Tags and texts that are looked at: some 150,000 characters of a usual page, more than any message holds."""
 LONGEST_ADDRESS = 2_000
 """Every browser opens as much; a longer address makes no link."""
 
@@ -44,7 +46,7 @@ _PARAGRAPHS = (
     "details",
     "caption",
 )
-_LINES = ("div", "dt", "dd", "figcaption", "address", "summary", "form", "fieldset", "center", "body")
+_LINES = ("div", "dt", "dd", "figcaption", "address", "details", "summary", "form", "fieldset", "center", "body")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _OTHERS = ("ul", "ol", "li", "blockquote", "pre", "table", "tr", "td", "th", "br", "hr")
 BREAKING = frozenset(name for tag in _PARAGRAPHS + _LINES + _HEADINGS + _OTHERS for name in (tag, f"/{tag}"))
@@ -112,14 +114,14 @@ class Reader:
     def blocks(self, source: str) -> Iterator[Block]:
         """Read HTML, and give each block as soon as it is complete."""
         handlers = self._handlers()
-        for name, written in tokens(source):
+        for name, written in tokens(source, MOST_TOKENS):
             self.cost += 1
             if name:
                 handle = handlers.get(name)
                 if handle is not None:
                     handle(name, written)
             else:
-                self.cost += written.count("&")
+                self.cost += written.count("&") // 4
                 self._read_text(written)
             if self._ready:
                 yield from self._ready
@@ -186,7 +188,8 @@ class Reader:
                 self._code.append("\n")
         else:
             self._end_block()
-            self._gap = max(self._gap, min(gap, _LINE) if self._is_in_list() else gap)
+            if gap > self._gap:
+                self._gap = _LINE if gap == _SPACED and self._is_in_list() else gap
 
     def _end_block(self) -> None:
         if self._runs and not self._in_cell:
@@ -243,7 +246,7 @@ class Reader:
 
     def _open_link(self, _name: str, written: str) -> None:
         self._end_link()
-        address = "".join(value(attributes(written).get("href", "")[: 2 * LONGEST_ADDRESS]).split())
+        address = _SPACE.sub("%20", value(attributes(written).get("href", "")[: 2 * LONGEST_ADDRESS]).strip())
         if address.lower().startswith(_LINK_SCHEMES) and len(address) <= LONGEST_ADDRESS and self._code is None:
             self._link = Link(address)
 

@@ -12,12 +12,11 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from html.entities import html5
 from itertools import islice
 
 LONGEST_HTML = 262_144
 """Characters of HTML that are looked at; what follows is left out."""
-MOST_TOKENS = 20_000
-"""Tags and texts that are looked at; what follows is left out."""
 
 _TOKEN = re.compile(
     r"""
@@ -35,24 +34,27 @@ _TOKEN = re.compile(
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 _ATTRIBUTE = re.compile(r"([^\s/>=\"']++)\s*+(?:=\s*+(?:\"([^\"]*+)|'([^']*+)|([^\s\"']\S*+))?+)?+")
-_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}(?![0-9])|#[xX][0-9a-fA-F]{1,6}(?![0-9a-fA-F])|[A-Za-z][A-Za-z0-9]{1,31});?")
 _MOST_ATTRIBUTES = 100
-_COMMON = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'", "&nbsp;": " "}
+_LONGEST_OLD_NAME = max(len(name) for name in html5 if not name.endswith(";"))
 # Controls, and what shows nothing but can break a word apart or turn a line around.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
 
-def tokens(source: str) -> Iterator[tuple[str, str]]:
+def tokens(source: str, most: int) -> Iterator[tuple[str, str]]:
     """
     Cut HTML into tags and texts. Never raises; the time is linear in the length.
+
+    Args:
+        most: Tags and texts after which the rest is left out.
 
     Yields:
         The name of a tag in lower case (`b`, `/b`) and its attributes as they stand; or `""` and a text, with its
         entities as they stand: see `plain` and `attributes`.
     """
-    for match in islice(_TOKEN.finditer(source, 0, LONGEST_HTML), MOST_TOKENS):
+    for match in islice(_TOKEN.finditer(source, 0, LONGEST_HTML), most):
         text, name, rest, sign = match.group("text", "name", "attributes", "sign")
         if name is not None:
             yield name.lower(), rest
@@ -63,8 +65,22 @@ def tokens(source: str) -> Iterator[tuple[str, str]]:
 def plain(text: str) -> str:
     """Resolve the entities of a text, and take out what shows nothing."""
     if "&" in text:
-        text = _ENTITY.sub(lambda match: _COMMON.get(match[0]) or html.unescape(match[0]), text)
+        text = _ENTITY.sub(_resolved, text)
     return _UNSEEN.sub("", text)
+
+
+def _resolved(match: re.Match[str]) -> str:
+    """Resolve an entity as a browser does: an old one also without its semicolon, and with letters right behind it."""
+    entity = match[0]
+    if entity[1] == "#":
+        return html.unescape(entity)
+    name = entity[1:]
+    if name in html5:
+        return html5[name]
+    for length in range(min(len(name) - 1, _LONGEST_OLD_NAME), 1, -1):
+        if name[:length] in html5:
+            return html5[name[:length]] + name[length:]
+    return entity
 
 
 def attributes(written: str) -> dict[str, str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+from itertools import groupby
+from operator import and_
 from typing import ClassVar
 
 from router.messages.html.document import (
-    BOLD,
     BREAK,
-    ITALIC,
-    STRUCK,
+    CODE,
     Block,
     Container,
     Item,
@@ -18,6 +19,7 @@ from router.messages.html.document import (
     Row,
     Run,
     shortened,
+    visible_length,
 )
 
 _NESTED = " " * 4
@@ -55,21 +57,22 @@ class Writer:
 
     def _cut(self, block: Block, room: int) -> str:
         """Write as much of a block as there is room for. Escapes and signs take room as well: it takes some tries."""
-        visible = room
+        visible = min(room, visible_length(block))
         for _ in range(_TRIES):
             if visible < 2:
                 break
             piece = self._placed(shortened(block, visible))
             if len(piece) <= room:
                 return piece
-            visible = min(visible - 1, visible * room // len(piece))
+            # What is around a text takes the same room again; escapes take more, the more there is of it.
+            visible = min(visible - 1, max(visible - (len(piece) - room), visible * room // len(piece)))
         return "…"[:room]
 
     def _placed(self, block: Block) -> str:
         """Write a block below the previous one, inside of what it stands in."""
         previous = self._previous
         shared = _shared(previous.containers, block.containers) if previous is not None else 0
-        first, rest = self.prefixes(block, shared)
+        first, rest = self.prefixes(block, shared) if block.containers else ("", "")
         gap = "" if previous is None else self.gap(previous, block, shared)
         begin, *others = self.body(block).split("\n")
         lines = [f"{gap}{first}{begin}", *(f"{rest}{line}" if line else rest.rstrip() for line in others)]
@@ -102,9 +105,10 @@ class Writer:
     def prefixes(self, block: Block, shared: int) -> tuple[str, str]:
         """Say what the first line and all others begin with: signs of items that begin here, and indents."""
         first, rest = "", ""
-        for depth, container in enumerate(block.containers):
-            is_last = not any(isinstance(each, Item) for each in block.containers[depth + 1 :])
-            indent = self.indent(container, is_last)
+        containers = block.containers
+        last = max((depth for depth, each in enumerate(containers) if isinstance(each, Item)), default=-1)
+        for depth, container in enumerate(containers):
+            indent = self.indent(container, depth == last)
             rest += indent
             if depth >= shared and isinstance(container, Item):
                 first += f"{self.marker(container)}{self.task(container)}"
@@ -145,7 +149,9 @@ class Writer:
 
     def line(self, runs: Sequence[Run]) -> str:
         """Write one line: its styles as marks, as far as there are marks that would be taken for them."""
-        units = _without_unfit(_linked(runs), self)
+        units = _linked(runs)
+        if any(unit.style for unit in units):
+            units = _without_unfit(units, self)
         written: list[str] = []
         open_styles: list[int] = []
         for place, unit in enumerate(units):
@@ -155,6 +161,10 @@ class Writer:
             else:
                 _close(open_styles, unit.style, self.MARKS, written)
                 missing = [style for style in self.MARKS if unit.style & style and style not in open_styles]
+                if missing and unit.text[0] == " ":
+                    written.append(" ")
+                    unit = Run(unit.text[1:], unit.style, unit.link)  # noqa: PLW2901 - its space stands before the mark
+                # What lasts longer is opened first, so that it need not end for the other's sake.
                 for style in sorted(missing, key=lambda style: -_extent(units, place, style)):
                     open_styles.append(style)
                     written.append(self.MARKS[style])
@@ -210,61 +220,39 @@ def _shared(before: Sequence[Container], now: Sequence[Container]) -> int:
 def _linked(runs: Sequence[Run]) -> list[Run]:
     """Make each link one run, in the style that all of it has: no markup knows styles that end within a link."""
     found: list[Run] = []
-    texts: list[str] = []
-    for place, run in enumerate(runs):
-        if run.link is None:
-            found.append(run)
-            continue
-        if place and runs[place - 1].link is run.link:
-            found[-1] = found[-1]._replace(style=found[-1].style & run.style)
-            texts.append(run.text)
+    for link, group in groupby(runs, key=lambda run: run.link):
+        if link is None:
+            found += group
         else:
-            found.append(run)
-            texts = [run.text]
-        if place + 1 == len(runs) or runs[place + 1].link is not run.link:
-            found[-1] = found[-1]._replace(text="".join(texts))
+            parts = list(group)
+            style = reduce(and_, (part.style for part in parts))
+            found.append(Run("".join(part.text for part in parts), style, link))
     return found
 
 
 def _without_unfit(units: list[Run], writer: Writer) -> list[Run]:
     """Take styles away where their marks would be read as what they are: inside a word, or beside a like sign."""
     styles = [unit.style for unit in units]
-    for style in (BOLD, ITALIC, STRUCK):
-        if style not in writer.MARKS:
-            continue
-        place = 0
-        while place < len(units):
-            if not styles[place] & style:
-                place += 1
+    for style in writer.MARKS:
+        if style == CODE:
+            continue  # is one everywhere
+        end = 0
+        for has_style, group in groupby(units, key=lambda unit: unit.style & style):
+            parts = list(group)
+            start, end = end, end + len(parts)
+            if not has_style:
                 continue
-            end = place
-            while end < len(units) and units[end].style & style:
-                end += 1
-            before = units[place - 1].text[-1:] if place else " "
-            behind = units[end].text[:1] if end < len(units) else " "
+            before = units[start - 1].text[-1] if start else " "
+            behind = units[end].text[0] if end < len(units) else " "
             fits = writer.is_border(before) and writer.is_border(behind)
-            if not fits or not all(writer.holds(style, unit.text) for unit in units[place:end]):
-                for each in range(place, end):
-                    styles[each] &= ~style
-            place = end
-    return _merged(unit._replace(style=style) for unit, style in zip(units, styles, strict=True))
-
-
-def _merged(units: Iterable[Run]) -> list[Run]:
-    """Put neighbours together that differ in nothing."""
-    found: list[Run] = []
-    texts: list[str] = []
-    for unit in units:
-        if found and unit.link is None and found[-1].link is None and found[-1].style == unit.style:
-            texts.append(unit.text)
-            continue
-        if found:
-            found[-1] = found[-1]._replace(text="".join(texts))
-        found.append(unit)
-        texts = [unit.text]
-    if found:
-        found[-1] = found[-1]._replace(text="".join(texts))
-    return found
+            if not fits or not all(writer.holds(style, part.text) for part in parts):
+                styles[start:end] = [each & ~style for each in styles[start:end]]
+    # Neighbours that now differ in nothing become one.
+    fitted = (Run(unit.text, style, unit.link) for unit, style in zip(units, styles, strict=True))
+    merged: list[Run] = []
+    for (style, link), group in groupby(fitted, key=lambda unit: (unit.style, unit.link)):
+        merged.append(Run("".join(unit.text for unit in group), style, link))
+    return merged
 
 
 def _extent(units: Sequence[Run], place: int, style: int) -> int:
@@ -280,5 +268,11 @@ def _close(open_styles: list[int], lasting: int, marks: Mapping[int, str], writt
     keep = 0
     while keep < len(open_styles) and open_styles[keep] & lasting:
         keep += 1
+    if len(open_styles) == keep:
+        return
+    space = " " if written[-1].endswith(" ") else ""  # a mark touches its word
+    written[-1] = written[-1].rstrip(" ")
     while len(open_styles) > keep:
         written.append(marks[open_styles.pop()])
+    if space:
+        written.append(space)
