@@ -33,14 +33,16 @@ def test_a_page_reads_well_in_slack() -> None:
     """Bold, italic, links, lists and code are Slack's; the text between is escaped."""
     assert to_mrkdwn(PAGE) == (
         "*Release*\n\nDo *this _now_*, see <https://x.example/?a=1&amp;b=2|the docs>.\n\n• One &lt;b&gt;\n• Two\n"
-        "    • deep\n\n1. first\n2. second\n\n> said\n\n```x = `1`\n  y```\n\n*Name* | *Value*\n3 | 4|5\n\nend &amp; done"
+        "    • deep\n\n1. first\n2. second\n\n> said\n\n```x = `1`\n  y```\n\n*Name* | *Value*\n3 | 4|5\n\n"
+        "end &amp; done"
     )
 
 
 def test_a_page_reads_well_as_markdown() -> None:
     """Everything has its sign, and what only looks like one is escaped."""
     assert to_markdown(PAGE) == (
-        "# Release\n\nDo **this _now_**, see [the docs](https://x.example/?a=1&b=2).\n\n- One \\<b>\n- Two\n  - deep\n\n"
+        "# Release\n\nDo **this _now_**, see [the docs](https://x.example/?a=1&b=2).\n\n"
+        "- One \\<b>\n- Two\n  - deep\n\n"
         "1. first\n2. second\n\n> said\n\n```python\nx = `1`\n  y\n```\n\n| Name | Value |\n| --- | --- |\n"
         "| 3 | 4\\|5 |\n\nend & done"
     )
@@ -63,11 +65,12 @@ class Case(NamedTuple):
 
 WELL_FORMED = {
     "styles": Case(
-        "<b>b</b> <em>i</em> <s>s</s> <code>c</code> <u>u</u>", "b i s c u", "*b* _i_ ~s~ `c` u", "**b** _i_ ~~s~~ `c` u"
+        "<b>b</b> <em>i</em> <s>s</s> <code>c</code> <u>u</u>",
+        "b i s c u",
+        "*b* _i_ ~s~ `c` u",
+        "**b** _i_ ~~s~~ `c` u",
     ),
-    "styles in each other": Case(
-        "<i>a <b>b <s>c</s></b> d</i>.", "a b c d.", "_a *b ~c~* d_.", "_a **b ~~c~~** d_."
-    ),
+    "styles in each other": Case("<i>a <b>b <s>c</s></b> d</i>.", "a b c d.", "_a *b ~c~* d_.", "_a **b ~~c~~** d_."),
     "styles over several lines": Case(
         "<b>one<br>two</b> three", "one\ntwo three", "*one*\n*two* three", "**one**  \n**two** three"
     ),
@@ -92,12 +95,8 @@ WELL_FORMED = {
     "a list of two paragraphs": Case(
         "<ul><li><p>a</p><p>b</p></li><li>c</li></ul>", "- a\n  b\n- c", "• a\n  b\n• c", "- a  \n  b\n- c"
     ),
-    "numbers of their own": Case(
-        '<ol><li value="4">a</li><li>b</li></ol>', "4. a\n5. b", "4. a\n5. b", "4. a\n5. b"
-    ),
-    "two lists": Case(
-        "<ul><li>a</li></ul><ul><li>b</li></ul>", "- a\n\n- b", "• a\n\n• b", "- a\n\n* b"
-    ),
+    "numbers of their own": Case('<ol><li value="4">a</li><li>b</li></ol>', "4. a\n5. b", "4. a\n5. b", "4. a\n5. b"),
+    "two lists": Case("<ul><li>a</li></ul><ul><li>b</li></ul>", "- a\n\n- b", "• a\n\n• b", "- a\n\n* b"),
     "a list right inside a list": Case(
         "<ul><li>a</li><ul><li>b</li></ul></ul>", "- a\n    - b", "• a\n    • b", "- a\n  - b"
     ),
@@ -107,7 +106,7 @@ WELL_FORMED = {
         "☑ a\n☐ b",
         "- [x] a\n- [ ] b",
     ),
-    "a box in a text": Case('<p><input type=checkbox> a</p>', "☐ a", "☐ a", "☐ a"),
+    "a box in a text": Case("<p><input type=checkbox> a</p>", "☐ a", "☐ a", "☐ a"),
     "quotations": Case(
         "<blockquote>a<p>b</p><blockquote>c</blockquote></blockquote>d",
         "> a\n>\n> b\n>\n> > c\n\nd",
@@ -120,9 +119,7 @@ WELL_FORMED = {
     "a list in a quotation": Case(
         "<blockquote><ul><li>a</li><li>b</li></ul></blockquote>", "> - a\n> - b", "> • a\n> • b", "> - a\n> - b"
     ),
-    "code": Case(
-        "<pre>a\n\n  b < c</pre>", "a\n\n  b < c", "```a\n\n  b &lt; c```", "```\na\n\n  b < c\n```"
-    ),
+    "code": Case("<pre>a\n\n  b < c</pre>", "a\n\n  b < c", "```a\n\n  b &lt; c```", "```\na\n\n  b < c\n```"),
     "code of lines": Case("<pre><div>a</div><div>b</div></pre>", "a\nb", "```a\nb```", "```\na\nb\n```"),
     "code in a list": Case(
         "<ul><li>a<pre>b\nc</pre></li></ul>", "- a\n  b\n  c", "• a\n```b\nc```", "- a\n\n  ```\n  b\n  c\n  ```"
@@ -154,7 +151,12 @@ WELL_FORMED = {
         "<https://x.example/> [x.example](https://x.example/)",
     ),
     "a link that is none": Case('<a href="javascript:x">a</a> <a href="#b">b</a>', "a b", "a b", "a b"),
-    "pictures": Case('a <img alt="the &lt;plan&gt;" src="x.png"> b<img src="y">', "a the <plan> b", "a the &lt;plan&gt; b", "a the \\<plan> b"),
+    "pictures": Case(
+        'a <img alt="the &lt;plan&gt;" src="x.png"> b<img src="y">',
+        "a the <plan> b",
+        "a the &lt;plan&gt; b",
+        "a the \\<plan> b",
+    ),
     "a table": Case(
         "<table><caption>T</caption><tr><td>a</td></tr><tr><td>b<br>c</td><td><ul><li>d</li></ul></td></tr></table>e",
         "T\n\na\nb c | d\n\ne",
@@ -170,9 +172,14 @@ WELL_FORMED = {
     "a box": Case("<table><tr><td>a</td></tr></table>b", "a\n\nb", "a\n\nb", "a\n\nb"),
     "definitions": Case("<dl><dt>a</dt><dd>b</dd></dl>", "a\nb", "a\nb", "a  \nb"),
     "quotation marks": Case("<q>a</q>", "“a”", "“a”", "“a”"),
-    "entities": Case("&lt;&auml;&#8364;&#x41;&nbsp;&notit; &nosuch;", "<ä€A ¬it; &nosuch;", "&lt;ä€A ¬it; &amp;nosuch;", "\\<ä€A ¬it; \\&nosuch;"),
+    "entities": Case(
+        "&lt;&auml;&#8364;&#x41;&nbsp;&notit; &nosuch;",
+        "<ä€A ¬it; &nosuch;",
+        "&lt;ä€A ¬it; &amp;nosuch;",
+        "\\<ä€A ¬it; \\&nosuch;",
+    ),
     "what shows nothing": Case("a&shy;b&#8203;c\u202ed&#1;", "abcd", "abcd", "abcd"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", WELL_FORMED.values(), ids=WELL_FORMED)
@@ -252,9 +259,9 @@ def test_broken_and_hostile_html(source: str, mrkdwn: str) -> None:
 @pytest.mark.parametrize(
     ("limit", "mrkdwn"),
     [
-        (23, "*Bold words* and a link"),
+        (23, "*Bold words* and a…"),
         (60, "*Bold words* and a link\n\n• <https://x.example|some label>"),
-        (56, "*Bold words* and a link\n\n• <https://x.example|some lab…>"),
+        (56, "*Bold words* and a link\n\n• <https://x.example|some…>"),
         (40, "*Bold words* and a link…"),
         (14, "*Bold words*…"),
         (9, "*Bold…*"),

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from router.events import Markup
@@ -22,6 +22,7 @@ from router.payload import dump_json
 
 _WORK_PER_TOKEN = 8
 _WORK_PER_TOKEN_OF_A_LINE = 2
+_Converter: TypeAlias = Callable[[str, int, Callable[[int], None]], str]
 _LINKS = {Markup.TEXT: text_link, Markup.SLACK: slack_link, Markup.HTML: html_link}
 _DAY = "%-d %b %Y"
 _DAY_AND_TIME = "%-d %b %Y, %H:%M %Z"
@@ -30,7 +31,7 @@ _LONGEST_DAY = len("2026-03-02")
 
 def text(bench: Bench, value: Any, limit: Any = None) -> str:
     """HTML as plain text: paragraphs, lists, quotes, tables, addresses of links; at most so many characters."""
-    return to_text(_html(bench, value), _most(limit, "text"), _token_price(bench))
+    return _converted(to_text, bench, value, limit, "text")
 
 
 def excerpt(bench: Bench, value: Any, limit: Any = 200) -> str:
@@ -42,15 +43,15 @@ def excerpt(bench: Bench, value: Any, limit: Any = 200) -> str:
 def mrkdwn(bench: Bench, value: Any, limit: Any = None) -> str:
     """HTML as Slack writes it: bold, code, lists, quotes, links. As `text` where the message is not for Slack."""
     if bench.markup is not Markup.SLACK:
-        return text(bench, value, limit)
-    return Finished(to_mrkdwn(_html(bench, value), _most(limit, "mrkdwn"), _token_price(bench)))
+        return _converted(to_text, bench, value, limit, "mrkdwn")
+    return Finished(_converted(to_mrkdwn, bench, value, limit, "mrkdwn"))
 
 
 def markdown(bench: Bench, value: Any, limit: Any = None) -> str:
     """HTML as Markdown, for chats and trackers that read it. As `mrkdwn` where the message is for Slack."""
     if bench.markup is Markup.SLACK:
-        return mrkdwn(bench, value, limit)
-    return to_markdown(_html(bench, value), _most(limit, "markdown"), _token_price(bench))
+        return Finished(_converted(to_mrkdwn, bench, value, limit, "markdown"))
+    return _converted(to_markdown, bench, value, limit, "markdown")
 
 
 def oneline(bench: Bench, value: Any) -> str:
@@ -84,7 +85,7 @@ def escape(bench: Bench, value: Any) -> str:
 
 
 def date(bench: Bench, value: Any, form: Any = None) -> str:
-    """A time of the body in the zone of `defaults.zone`, as `2 Mar 2026, 10:40 GMT` or in a form such as `"%Y-%m-%d"`."""
+    """A time in the zone of `defaults.zone`, as `2 Mar 2026, 10:40 GMT`, or in a form of yours such as `"%Y-%m-%d"`."""
     told = bench.text(value)
     try:
         moment = datetime.fromisoformat(told.strip())
@@ -250,12 +251,13 @@ def _html(bench: Bench, value: Any) -> str:
     return bench.text(value[:LONGEST_HTML] if isinstance(value, str) else value)
 
 
-def _token_price(bench: Bench, work: int = _WORK_PER_TOKEN) -> Callable[[int], None]:
+def _converted(convert: _Converter, bench: Bench, value: Any, limit: Any, name: str) -> str:
+    most = LONGEST_TEXT if known(limit) is None else _length(limit, name)
+    return convert(_html(bench, value), most, _token_price(bench, _WORK_PER_TOKEN))
+
+
+def _token_price(bench: Bench, work: int) -> Callable[[int], None]:
     return lambda count: bench.budget.spend(work * count)
-
-
-def _most(limit: Any, name: str) -> int:
-    return LONGEST_TEXT if known(limit) is None else _length(limit, name)
 
 
 def _length(limit: Any, name: str) -> int:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from router.messages.html.markdown import MarkdownWriter
 from router.messages.html.mrkdwn import MrkdwnWriter
-from router.messages.html.reading import BREAKING, MOST_TOKENS, Reader, picture_words
-from router.messages.html.tokens import LONGEST_HTML, plain, tokens
+from router.messages.html.reading import BREAKING, MOST_TOKENS, Reader
+from router.messages.html.tokens import LONGEST_HTML, picture_words, plain, tokens
 from router.messages.html.writing import Writer
 
 __all__ = ["LONGEST_HTML", "MOST_TOKENS", "MOST_TOKENS_OF_A_LINE", "to_line", "to_markdown", "to_mrkdwn", "to_text"]

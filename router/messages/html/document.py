@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import NamedTuple, TypeAlias
 
-from router.messages.escaping import cut
-
+_LONGEST_WORD = 30
 BOLD, ITALIC, STRUCK, CODE = 1, 2, 4, 8
 """Styles of a text; several are added. Plain numbers, as there are many of them."""
 
@@ -136,9 +135,17 @@ def _cut_runs(runs: Iterable[Run], most: int) -> list[Run]:
             kept.append(run)
             most -= len(run.text)
             continue
-        text = cut(f"{run.text} ", most)
-        if kept and kept[-1].text.isspace() and " " not in text:
-            text = "…"  # no half of a word behind whole ones
+        text = _whole_words(run.text, most - 1)
+        if not text and kept and kept[-1].text.isspace():
             kept.pop()
-        return [*kept, Run(text, run.style, run.link)]
+        return [*kept, Run(f"{text}…", run.style, run.link)]
     return kept
+
+
+def _whole_words(text: str, most: int) -> str:
+    """Take the beginning of a text, and leave out the word at its end that does not fit; not so an endless one."""
+    short = text[:most]
+    if text[most : most + 1].isspace() or most >= len(text):
+        return short.rstrip()
+    border = max(short.rfind(" "), short.rfind("\n"), 0)
+    return (short[:border] if most - border <= _LONGEST_WORD else short).rstrip()

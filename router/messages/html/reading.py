@@ -14,8 +14,6 @@ from router.messages.html.document import (
     ITALIC,
     STRUCK,
     Block,
-    Container,
-    Item,
     Kind,
     Link,
     List,
@@ -23,29 +21,15 @@ from router.messages.html.document import (
     Row,
     Run,
 )
-from router.messages.html.tokens import attributes, plain, tokens, value
+from router.messages.html.nesting import Nesting, Styles
+from router.messages.html.tokens import attributes, code_language, picture_words, plain, tokens, value
 
-MOST_NESTED = 10
-"""Lists and quotations inside each other; what stands deeper is written as if it did not."""
 MOST_TOKENS = 10_000
 """Tags and texts that are looked at: some 150,000 characters of a usual page, more than any message holds."""
 LONGEST_ADDRESS = 2_000
 """Every browser opens as much; a longer address makes no link."""
 
-_PARAGRAPHS = (
-    "p",
-    "article",
-    "section",
-    "header",
-    "footer",
-    "main",
-    "aside",
-    "nav",
-    "figure",
-    "dl",
-    "details",
-    "caption",
-)
+_PARAGRAPHS = ("p", "article", "section", "header", "footer", "main", "aside", "nav", "figure", "dl", "caption")
 _LINES = ("div", "dt", "dd", "figcaption", "address", "details", "summary", "form", "fieldset", "center", "body")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _OTHERS = ("ul", "ol", "li", "blockquote", "pre", "table", "tr", "td", "th", "br", "hr")
@@ -61,19 +45,9 @@ _STYLES_OF_TAGS = (
 )
 """The last ones have a style only where their attribute `style` says so."""
 
-_LONGEST_CSS = 500
-_LONGEST_DESCRIPTION = 500
 _LINK_SCHEMES = ("http://", "https://", "mailto:")
 _SPACE = re.compile(r"\s+")
 _LINE_END = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
-_NUMBER = re.compile(r"[0-9]{1,8}")
-_LANGUAGE = re.compile(r"\blang(?:uage)?-([A-Za-z0-9+#.-]{1,20})")
-_NO_BOLD = re.compile(r"font-weight\s*:\s*(?:normal|[1-4]00)\b", re.IGNORECASE)
-_STYLES = (
-    (BOLD, re.compile(r"font-weight\s*:\s*(?:bold|[6-9]00)", re.IGNORECASE)),
-    (ITALIC, re.compile(r"font-style\s*:\s*italic", re.IGNORECASE)),
-    (STRUCK, re.compile(r"text-decoration[a-z-]*\s*:[^;]*line-through", re.IGNORECASE)),
-)
 _NONE, _LINE, _SPACED = range(3)
 
 _Handler: TypeAlias = Callable[[str, str], None]
@@ -99,11 +73,8 @@ class Reader:
         self._breaks = 0
         self._level = 0
         self._link: Link | None = None
-        self._styles: dict[str, list[int]] = {}
-        self._counts = dict.fromkeys((BOLD, ITALIC, STRUCK, CODE), 0)
-        self._style = 0
-        self._nesting: list[List | Quote] = []
-        self._beyond = {List: 0, Quote: 0}
+        self._styles = Styles()
+        self._nesting = Nesting()
         self._code: list[str] | None = None
         self._language = ""
         self._rows: list[Row] | None = None
@@ -148,7 +119,7 @@ class Reader:
 
     def _add(self, text: str) -> None:
         """Gather a text, and what was asked for before it."""
-        style, link = self._style, self._link
+        style, link = self._styles.current, self._link
         if link is not None:
             link.has_text = True
         if self._breaks > 1:
@@ -189,14 +160,14 @@ class Reader:
         else:
             self._end_block()
             if gap > self._gap:
-                self._gap = _LINE if gap == _SPACED and self._is_in_list() else gap
+                self._gap = _LINE if gap == _SPACED and self._nesting.is_in_list else gap
 
     def _end_block(self) -> None:
         if self._runs and not self._in_cell:
             self._put(Block(Kind.HEADING if self._level else Kind.PARAGRAPH, self._taken(), level=self._level))
 
     def _put(self, block: Block) -> None:
-        block.containers = self._containers()
+        block.containers = self._nesting.containers()
         block.is_apart = self._gap == _SPACED
         self._gap = _NONE
         self._ready.append(block)
@@ -223,26 +194,12 @@ class Reader:
     # Styles, links and pictures
 
     def _open_style(self, style: int, name: str, written: str) -> None:
-        if "style" in written:
-            css = attributes(written).get("style", "")[:_LONGEST_CSS]
-            style = style & ~BOLD if _NO_BOLD.search(css) else style
-            style |= sum(each for each, pattern in _STYLES if not style & each and pattern.search(css))
-        self._styles.setdefault(name, []).append(style)
-        self._count(style, 1)
+        self._styles.open(name, style, written)
         if name == "code" and self._code is not None and not self._language:
-            self._language = _language(written)
+            self._language = code_language(written)
 
     def _close_style(self, name: str, _written: str) -> None:
-        opened = self._styles.get(name[1:])
-        if opened:
-            self._count(opened.pop(), -1)
-
-    def _count(self, style: int, step: int) -> None:
-        if style:
-            for each in self._counts:
-                if style & each:
-                    self._counts[each] += step
-            self._style = sum(each for each, count in self._counts.items() if count)
+        self._styles.close(name[1:])
 
     def _open_link(self, _name: str, written: str) -> None:
         self._end_link()
@@ -266,68 +223,30 @@ class Reader:
 
     # Lists and quotations
 
-    def _is_in_list(self) -> bool:
-        return any(isinstance(each, List) for each in self._nesting)
-
-    def _containers(self) -> tuple[Container, ...]:
-        found = (each.item if isinstance(each, List) else each for each in self._nesting)
-        return tuple(each for each in found if each is not None)
-
     def _open_list(self, name: str, written: str) -> None:
         self._end_code()
         self._part(_SPACED)
-        if self._in_cell:
-            return
-        if len(self._nesting) >= MOST_NESTED:
-            self._beyond[List] += 1
-            return
-        start = _NUMBER.fullmatch(attributes(written).get("start", "1"))
-        self._nesting.append(List((int(start[0]) if start else 1) if name == "ol" else None))
+        if not self._in_cell:
+            self._nesting.open_list(name == "ol", written)
 
     def _open_quote(self, _name: str, _written: str) -> None:
         self._end_code()
         self._part(_SPACED)
-        if self._in_cell:
-            return
-        if len(self._nesting) >= MOST_NESTED:
-            self._beyond[Quote] += 1
-        else:
-            self._nesting.append(Quote())
+        if not self._in_cell:
+            self._nesting.open_quote()
 
     def _close(self, kind: type[List | Quote], _name: str, _written: str) -> None:
-        """End the innermost list or quotation, and with it what was left open inside."""
         self._end_code()
         self._part(_SPACED)
-        if self._in_cell:
-            return
-        if self._beyond[kind]:
-            self._beyond[kind] -= 1
-            return
-        place = next((n for n, each in reversed(list(enumerate(self._nesting))) if isinstance(each, kind)), None)
-        if place is not None:
-            del self._nesting[place:]
-        self._part(_SPACED)
+        if not self._in_cell:
+            self._nesting.close(kind)
+            self._part(_SPACED)
 
     def _open_item(self, _name: str, written: str) -> None:
         self._end_code()
         self._part(_LINE)
-        if self._in_cell:
-            return
-        if not self._is_in_list():
-            if len(self._nesting) >= MOST_NESTED:
-                return
-            self._nesting.append(List())
-        while not isinstance(self._nesting[-1], List):
-            self._nesting.pop()
-        of = self._nesting[-1]
-        assert isinstance(of, List)  # noqa: S101 - the loop above ends there
-        found = attributes(written)
-        if of.number is not None:
-            own = _NUMBER.fullmatch(found.get("value", ""))
-            of.number = int(own[0]) if own else of.number
-        of.item = Item(of, of.number, {"true": True, "false": False}.get(found.get("data-checked", "")))
-        if of.number is not None:
-            of.number += 1
+        if not self._in_cell:
+            self._nesting.open_item(written)
 
     def _input(self, _name: str, written: str) -> None:
         """A box to tick makes its item a task; anywhere else it is a sign."""
@@ -335,9 +254,9 @@ class Reader:
         if found.get("type", "").lower() != "checkbox" or self._code is not None:
             return
         checked = "checked" in found
-        innermost = self._nesting[-1] if self._nesting else None
-        if isinstance(innermost, List) and innermost.item is not None and not self._runs and not self._in_cell:
-            innermost.item.checked = checked
+        item = self._nesting.innermost_item()
+        if item is not None and not self._runs and not self._in_cell:
+            item.checked = checked
         else:
             self._read_text(" ☑ " if checked else " ☐ ")
 
@@ -355,7 +274,7 @@ class Reader:
         self._end_code()
         self._part(_SPACED)
         self._code = []
-        self._language = _language(written)
+        self._language = code_language(written)
 
     def _end_code(self, _name: str = "", _written: str = "") -> None:
         if self._code is None:
@@ -464,13 +383,3 @@ class Reader:
             "tr": self._open_row,
             "/tr": self._close_cell,
         }
-
-
-def picture_words(written: str) -> str:
-    """Say what a picture shows: its description, from its attributes."""
-    return _SPACE.sub(" ", value(attributes(written).get("alt", "")[:_LONGEST_DESCRIPTION])).strip()
-
-
-def _language(written: str) -> str:
-    found = _LANGUAGE.search(attributes(written).get("class", ""))
-    return found[1] if found else ""

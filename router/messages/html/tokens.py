@@ -9,11 +9,11 @@ regular expression that never goes back: as in a browser, what opens and never c
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator
-from html.entities import html5
 from itertools import islice
+
+from router.messages.entities import resolve_entities
 
 LONGEST_HTML = 262_144
 """Characters of HTML that are looked at; what follows is left out."""
@@ -34,9 +34,9 @@ _TOKEN = re.compile(
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 _ATTRIBUTE = re.compile(r"([^\s/>=\"']++)\s*+(?:=\s*+(?:\"([^\"]*+)|'([^']*+)|([^\s\"']\S*+))?+)?+")
-_ENTITY = re.compile(r"&(?:#[0-9]{1,7}(?![0-9])|#[xX][0-9a-fA-F]{1,6}(?![0-9a-fA-F])|[A-Za-z][A-Za-z0-9]{1,31});?")
+_LANGUAGE = re.compile(r"\blang(?:uage)?-([A-Za-z0-9+#.-]{1,20})")
 _MOST_ATTRIBUTES = 100
-_LONGEST_OLD_NAME = max(len(name) for name in html5 if not name.endswith(";"))
+_LONGEST_DESCRIPTION = 500
 # Controls, and what shows nothing but can break a word apart or turn a line around.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -64,23 +64,7 @@ def tokens(source: str, most: int) -> Iterator[tuple[str, str]]:
 
 def plain(text: str) -> str:
     """Resolve the entities of a text, and take out what shows nothing."""
-    if "&" in text:
-        text = _ENTITY.sub(_resolved, text)
-    return _UNSEEN.sub("", text)
-
-
-def _resolved(match: re.Match[str]) -> str:
-    """Resolve an entity as a browser does: an old one also without its semicolon, and with letters right behind it."""
-    entity = match[0]
-    if entity[1] == "#":
-        return html.unescape(entity)
-    name = entity[1:]
-    if name in html5:
-        return html5[name]
-    for length in range(min(len(name) - 1, _LONGEST_OLD_NAME), 1, -1):
-        if name[:length] in html5:
-            return html5[name[:length]] + name[length:]
-    return entity
+    return _UNSEEN.sub("", resolve_entities(text))
 
 
 def attributes(written: str) -> dict[str, str]:
@@ -98,6 +82,15 @@ def attributes(written: str) -> dict[str, str]:
 
 def value(written: str) -> str:
     """Resolve the entities of an attribute. Without a semicolon it is none here: addresses hold `?a=1&copy=2`."""
-    if "&" in written:
-        written = _ENTITY.sub(lambda match: html.unescape(match[0]) if match[0].endswith(";") else match[0], written)
-    return _UNSEEN.sub("", written)
+    return _UNSEEN.sub("", resolve_entities(written, needs_semicolon=True))
+
+
+def picture_words(written: str) -> str:
+    """Say what a picture shows: its description, from its attributes."""
+    return " ".join(value(attributes(written).get("alt", "")[:_LONGEST_DESCRIPTION]).split())
+
+
+def code_language(written: str) -> str:
+    """Say which language the attributes of code name; empty where they name none."""
+    found = _LANGUAGE.search(attributes(written).get("class", ""))
+    return found[1] if found else ""

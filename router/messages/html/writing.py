@@ -44,15 +44,19 @@ class Writer:
     def write(self, blocks: Iterable[Block], limit: int) -> str:
         """Write blocks one under another. What goes beyond so many characters is cut off, with an ellipsis."""
         pieces: list[str] = []
-        room = limit
+        room, before = limit, None
         for block in blocks:
             piece = self._placed(block)
             if len(piece) > room:
-                pieces.append(self._cut(block, room))
+                if room or not self._previous:
+                    pieces.append(self._cut(block, room))
+                else:  # the ellipsis takes its room from the last one
+                    last, self._previous = self._previous, before
+                    pieces[-1] = self._cut(last, len(pieces[-1]))
                 break
             pieces.append(piece)
             room -= len(piece)
-            self._previous = block
+            before, self._previous = self._previous, block
         return "".join(pieces)
 
     def _cut(self, block: Block, room: int) -> str:
