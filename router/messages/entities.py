@@ -1,4 +1,4 @@
-"""Entities of HTML: `&amp;` is `&`. The standard library's function takes all that a browser does, and raises on some."""
+"""Entities of HTML: `&amp;` is `&`. The function of the standard library does the same, and raises on some."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from router.events import Markup
+from router.messages.blocks import LONGEST_SLACK_TEXT
 from router.messages.escaping import Finished, cut, html_link, one_line, slack_link, text_link
 from router.messages.html import LONGEST_HTML, to_line, to_markdown, to_mrkdwn, to_text
 from router.messages.limits import LONGEST_TEXT, TemplateRefused, check_text, check_value
@@ -252,7 +253,7 @@ def _html(bench: Bench, value: Any) -> str:
 
 
 def _converted(convert: _Converter, bench: Bench, value: Any, limit: Any, name: str) -> str:
-    most = LONGEST_TEXT if known(limit) is None else _length(limit, name)
+    most = LONGEST_SLACK_TEXT if known(limit) is None else _length(limit, name)
     return convert(_html(bench, value), most, _token_price(bench, _WORK_PER_TOKEN))
 
 

@@ -27,8 +27,7 @@ from router.messages.html.document import (
 )
 from router.messages.html.writing import Writer
 
-# What is markup in a text. An underscore inside a word is none, and an angle or ampersand only where a name may follow.
-_SIGN = re.compile(r"[\\`*\[\]~]|(?<![^\W_])_|_(?![^\W_])|<(?=\S|\Z)|&(?=[A-Za-z0-9#]|\Z)")
+_SIGN = re.compile(r"[\\`*\[\]~_<&]")
 # What is markup at the beginning of a line: `# x`, `- x`, `1. x`, `> x`, a line below a heading or between rows.
 _BEGINNING = re.compile(r"[#=>|]|[-+](?![^\W_])|:(?=-)|(?P<number>[0-9]{1,9})(?P<point>[.)])(?=\s|\Z)")
 _BACKTICKS = re.compile(r"`+")
@@ -118,7 +117,7 @@ class MarkdownWriter(Writer):
     def text(self, unit: Run) -> str:
         if unit.style & CODE:
             return _code(unit.text)
-        return _SIGN.sub(r"\\\g<0>", unit.text)
+        return _SIGN.sub(_escaped, unit.text)
 
     def link(self, unit: Run, link: Link) -> str:
         address = _ENTITY.sub("&amp;", link.address.translate(_IN_ADDRESS))
@@ -130,6 +129,21 @@ class MarkdownWriter(Writer):
 
 def _at(block: Block | None, depth: int) -> Container | None:
     return block.containers[depth] if block is not None and depth < len(block.containers) else None
+
+
+def _escaped(match: re.Match[str]) -> str:
+    """Escape a sign that is one: no underscore inside a word, no angle or ampersand where no name may follow."""
+    sign, before, behind = (
+        match[0],
+        match.string[max(match.start() - 1, 0) : match.start()],
+        match.string[match.end() : match.end() + 1],
+    )
+    is_plain = (
+        (sign == "_" and before.isalnum() and behind.isalnum())
+        or (sign == "<" and behind.isspace())
+        or (sign == "&" and behind not in {"", "#"} and not (behind.isascii() and behind.isalnum()))
+    )
+    return sign if is_plain else f"\\{sign}"
 
 
 def _with_plain_beginning(line: str) -> str:

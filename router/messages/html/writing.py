@@ -46,8 +46,8 @@ class Writer:
         pieces: list[str] = []
         room, before = limit, None
         for block in blocks:
-            piece = self._placed(block)
-            if len(piece) > room:
+            piece = self._placed(block) if visible_length(block) <= room else ""
+            if not piece or len(piece) > room:
                 if room or not self._previous:
                     pieces.append(self._cut(block, room))
                 else:  # the ellipsis takes its room from the last one
@@ -69,7 +69,7 @@ class Writer:
             if len(piece) <= room:
                 return piece
             # What is around a text takes the same room again; escapes take more, the more there is of it.
-            visible = min(visible - 1, max(visible - (len(piece) - room), visible * room // len(piece)))
+            visible = min(visible - 1, max(visible - (len(piece) - room), visible * room // len(piece) - 1))
         return "…"[:room]
 
     def _placed(self, block: Block) -> str:
