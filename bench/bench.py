@@ -29,7 +29,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from load import Load, post, post_evenly, write_script  # noqa: E402 - the router is found by the line above
+from load import Load, post, post_all, post_evenly, write_script  # noqa: E402 - the router is found by the line above
 from processes import LOAD_CORE, SERVER_CORE, process, processor_seconds, resident  # noqa: E402
 from routers import Router, place_for, router  # noqa: E402
 
@@ -141,7 +141,7 @@ class Bench:
         script = write_script(self.folder, stop_after=EVENTS)
         with self._forwarding() as (running, sink):
             ROWS["idle"].add(resident(running.pid))
-            post(running.public, running.pid, script, 3600)
+            post_all(running.public, script)
             wait_for_all(running.admin, sink)
             ROWS["after"].add(resident(running.pid))
 

@@ -50,7 +50,8 @@ end
 """
 
 _STOP = """\
-response = function()
+response = function(status)
+  if status ~= 200 then os.exit(1) end
   answered = answered + 1
   if answered == %d then os.exit(0) end
 end
@@ -87,11 +88,9 @@ def post(url: str, pid: int, script: Path, seconds: int) -> Load:
 
     Args:
         pid: Of the server.
-        seconds: At most; less where the script stops by itself.
     """
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(script), url]
     before = processor_seconds(pid)
-    told = subprocess.run(pinned(LOAD_CORE, *command), capture_output=True, text=True, check=True).stdout
+    told = _wrk(url, script, seconds)
     used = processor_seconds(pid) - before
     if "Non-2xx" in told or "Socket errors" in told:
         raise SystemExit(f"not every request was answered 200:\n{told}")
@@ -100,6 +99,17 @@ def post(url: str, pid: int, script: Path, seconds: int) -> Load:
     assert found
     assert rate
     return Load(float(rate[1]), used / int(found[1]) * 1e6)
+
+
+def post_all(url: str, script: Path) -> None:
+    """Post as many as the script was written for; each has to be answered 200."""
+    _wrk(url, script, 3600)
+
+
+def _wrk(url: str, script: Path, seconds: int) -> str:
+    """Run wrk; what it prints, which is nothing where the script ends it."""
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(script), url]
+    return subprocess.run(pinned(LOAD_CORE, *command), capture_output=True, text=True, check=True).stdout
 
 
 def post_one(url: str) -> None:

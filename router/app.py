@@ -1,8 +1,8 @@
 """
 Composition root: builds the parts, starts, reloads and stops them in order.
 
-Starting: rule file → store → listeners → lanes. Stopping: ingress says 503 and closes → what is being sent ends →
-store.
+Starting: rule file → store → names → listeners → lanes. Stopping: ingress says 503 and closes → what is being sent
+ends → store.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from router.clients import make_http_client
 from router.clock import Clock, SystemClock
 from router.config.load import load
 from router.config.model import Configuration
-from router.config.reload import Reloader, RuleSets, kept_text
+from router.config.reload import Reloader, ReloadState, RuleSets, kept_text
 from router.config.settings import Address, Settings
 from router.delivery.alerts import Alerts
 from router.delivery.attempt import Attempts
 from router.delivery.lanes import Lanes
+from router.delivery.naming import Naming
 from router.delivery.replayer import Replayer
 from router.delivery.retention import Retention
 from router.destinations.base import Clients
@@ -38,9 +39,12 @@ from router.ingress import Ingress
 from router.intake import Limits
 from router.listener import Listener
 from router.logs import configure_logging
+from router.messages.directory import MOST_REMEMBERED, Directory
 from router.secret import Redactor
 from router.smtp.client import Smtp
 from router.sockets import allow_many_descriptors, listen_on
+from router.spaces.client import MOST_ANSWER_BYTES
+from router.spaces.names import ApiNames
 from router.store.base import Store
 from router.store.sqlite import SqliteStore
 
@@ -91,9 +95,18 @@ class App:
         redactor.learn(configuration.secrets())
         redactor.learn([settings.admin_token] if settings.admin_token else [])
         self._ids = IdSource(self.clock)
+        self.directory = Directory()
         self.rulesets = RuleSets(configuration, self.store)
         self._http = make_http_client()
+        self._api_http = make_http_client(most_bytes=MOST_ANSWER_BYTES)
         self._smtp = Smtp()
+        self.names = ApiNames(
+            http=self._api_http,
+            sources=lambda: self.rulesets.current.sources,
+            store=self.store,
+            directory=self.directory,
+            clock=self.clock,
+        )
         self.lanes = Lanes(
             store=self.store,
             attempts=Attempts(
@@ -102,6 +115,7 @@ class App:
                 store=self.store,
                 clock=self.clock,
                 redactor=redactor,
+                naming=Naming(self.directory, self.store, self.names),
             ),
             ids=self._ids,
             clock=self.clock,
@@ -121,6 +135,7 @@ class App:
         )
         self.ingress = self._make_ingress()
         self.alerts = self._make_alerts(redactor)
+        self.reloader.on_change = self._reloaded
         self._parts = self._make_parts(redactor)
         self._listener = Listener(self.ingress, self.clock, tls=_tls(settings))
         self._admin: AdminServer | None = None
@@ -132,6 +147,7 @@ class App:
             lanes=self.lanes,
             ids=self._ids,
             clock=self.clock,
+            directory=self.directory,
             limits=Limits(max_body_bytes=self.settings.max_body, queue=self.settings.queue_limit),
             free_bytes=_free_bytes(self.settings.data),
         )
@@ -150,8 +166,12 @@ class App:
         if not self.settings.dry_run:  # sends nothing, and leaves what is to be told for who does
             self.lanes.on_death = alerts.died
             self.ingress.on_refused = alerts.refused
-            self.reloader.on_change = alerts.reloaded
         return alerts
+
+    def _reloaded(self, state: ReloadState) -> None:
+        self.names.adopt()
+        if not self.settings.dry_run:
+            self.alerts.reloaded(state)
 
     def _make_parts(self, redactor: Redactor) -> Parts:
         return Parts(
@@ -160,6 +180,8 @@ class App:
             reloader=self.reloader,
             lanes=self.lanes,
             replayer=self._make_replayer(),
+            directory=self.directory,
+            names=self.names,
             clock=self.clock,
             redactor=redactor,
             stage=lambda: self.stage,
@@ -178,6 +200,7 @@ class App:
             ids=self._ids,
             clock=self.clock,
             trouble=self.ingress.trouble,
+            directory=self.directory,
         )
 
     async def start(self) -> None:
@@ -192,8 +215,10 @@ class App:
         await self.store.open()
         await self.store.save_ruleset(kept_text(configuration, self.clock.now()))
         self._warn(configuration)
+        await self._remember(configuration)
         await self.lanes.prepare(configuration)
         self._start_admin()
+        await self.names.start()
         self._listener.listen(self.settings.listen.host, self.settings.listen.port)
         scheme = "https" if self.settings.tls_cert else "http"
         self.public_url = _url(scheme, self.settings.listen.host, self._listener.port)
@@ -204,6 +229,12 @@ class App:
         self.reloader.watch()
         self.retention.start()
         self.stage = "serving"
+
+    async def _remember(self, configuration: Configuration) -> None:
+        """Take into memory what was learned before, as conditions look nowhere else."""
+        for name in configuration.sources:
+            for known in await self.store.newest_objects(name, MOST_REMEMBERED // len(configuration.sources)):
+                self.directory.learn(known.source, known.kind, known.object_id, known.facts)
 
     def _start_admin(self) -> None:
         """Listen before anything is sent, so that an address in use ends a start that has done nothing."""
@@ -229,6 +260,7 @@ class App:
             return
         self.stage = "stopping"
         self.reloader.stop()
+        await self.names.stop()
         await self.retention.stop()
         grace = self.settings.drain.total_seconds()
         self._listener.stop()
@@ -241,6 +273,7 @@ class App:
             self._admin.stop()
             await self._admin.close_all_connections()
         await self._http.aclose()
+        await self._api_http.aclose()
         await self._smtp.aclose()
         await self.store.close()
         self.stage = "stopped"

@@ -5,7 +5,8 @@ httpx's own connection pool costs ten times as much as everything here, and gets
 encode/httpx#3215). What destinations may rely on:
 
 - No redirect is followed, no cookie kept, nothing decompressed, no proxy or netrc taken from the environment.
-- At most `MAX_ANSWER_BYTES` of an answer are read; of a longer one the connection is closed.
+- At most `MAX_ANSWER_BYTES` of an answer are read, unless the client was made for longer ones; of what is longer still
+  the connection is closed.
 - A request is written once. When a kept connection turns out to be dead, the attempt fails and the delivery's schedule
   decides, because nobody can tell whether the request arrived. That this hardly happens is the work of
   `KEEP_ALIVE_SECONDS`, and of a look at the connection before it is used.
@@ -47,18 +48,22 @@ _OURS = frozenset({b"host", b"content-length", b"transfer-encoding"})
 _DROPPED_HEADERS = frozenset({b"content-encoding", b"set-cookie", b"transfer-encoding"})
 
 
-def make_http_client(*, tls: ssl.SSLContext | None = None, look_up: LookUp = system_look_up) -> httpx.AsyncClient:
+def make_http_client(
+    *, tls: ssl.SSLContext | None = None, look_up: LookUp = system_look_up, most_bytes: int = MAX_ANSWER_BYTES
+) -> httpx.AsyncClient:
     """
-    Make the client that all destinations share. Close it with `aclose()`; it may be made outside the event loop.
+    Make a client, such as the one that all destinations share. It may be made outside the event loop; close it with
+    `aclose()`.
 
     Args:
         tls: What certificates are trusted; None for the system's store (see `trusted_certificates`).
         look_up: Finds the addresses of a host; called in a thread of its own.
+        most_bytes: So much of the body of an answer is read.
     """
     for name in ("httpx", "httpcore"):  # httpx logs each URL, and thereby secrets, at INFO
         logging.getLogger(name).setLevel(logging.WARNING)
     return _Client(
-        _Transport(tls, look_up),
+        _Transport(tls, look_up, most_bytes),
         {"User-Agent": f"spaces-router/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"},
     )
 
@@ -183,9 +188,9 @@ def _head(request: httpx.Request, target: _Target, size: int) -> bytes:
 class _Transport(httpx.AsyncBaseTransport):
     """httpx's transport over our connections."""
 
-    def __init__(self, tls: ssl.SSLContext | None, look_up: LookUp) -> None:
+    def __init__(self, tls: ssl.SSLContext | None, look_up: LookUp, most_bytes: int) -> None:
         self._tls = tls
-        self._pool = Pool(HostLookups(look_up), self._trusted)
+        self._pool = Pool(HostLookups(look_up), self._trusted, most_bytes=most_bytes)
 
     def _trusted(self) -> ssl.SSLContext:
         if self._tls is None:

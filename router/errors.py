@@ -11,6 +11,7 @@ RouterError
 ├── BadEventName          well signed, but no event is named; the sender gets 400. In `incoming.py`
 ├── StoreUnavailable      nothing was written; the sender gets 503 and tries again
 ├── StoreRefused          the store must not be opened; `serve` ends and says how to mend it
+├── ApiFailure            the Spaces API told no names; messages go without. In `spaces/client.py`
 └── ConfigurationInvalid  the rule file has problems; in `config/problems.py`, beside what it carries
 """
 

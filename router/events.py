@@ -64,6 +64,13 @@ DESTINATION_REMOVED = "destination removed"
 """Reason of a delivery that is dead because the rule file does not name its destination, or has it switched off."""
 
 
+RULES, NAMES, BEFORE = "rules", "names", "before"
+"""
+Keys of `Event.facts`: names of the rules that matched; what judging looked up of people, spaces and pages; and what was
+known of the event's object until then, where anything of it changed.
+"""
+
+
 class Outcome(StrEnum):
     """How one attempt ended."""
 

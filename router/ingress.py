@@ -18,12 +18,14 @@ from typing import Any, Protocol
 from router.answers import RETRY_AFTER, Answer, error_answer
 from router.clock import Clock
 from router.config.model import Configuration, Source
+from router.delivery.judging import judge_arrived
+from router.delivery.naming import remember, taught_by
 from router.errors import SignatureMismatch, StoreUnavailable, UnreadableBody
-from router.events import DESTINATION_REMOVED, Delivery, DeliveryState, Event, Rejection
+from router.events import DESTINATION_REMOVED, RULES, Delivery, DeliveryState, Event, Rejection
 from router.ids import IdSource
 from router.incoming import BadEventName, make_event
 from router.intake import Counts, Disk, Intake, Limits, Refusals, Turns, shown
-from router.messages.context import lazy_namespace
+from router.messages.directory import Directory
 from router.rules.ruleset import Route
 from router.signature import is_well_formed, verify
 from router.sources import hops, is_event_name, kept_headers
@@ -71,6 +73,7 @@ class Ingress:
 
     Args:
         configuration: Gives the current rule set; asked once per event, so that one rule set judges it.
+        directory: What is known of people, spaces and pages; what events teach goes there.
         free_bytes: Tells the free bytes on the disk of the store; asked at most once a second. None: not watched.
 
     Attributes:
@@ -87,10 +90,12 @@ class Ingress:
         lanes: Lanes,
         ids: IdSource,
         clock: Clock,
+        directory: Directory | None = None,
         limits: Limits | None = None,
         free_bytes: Callable[[], int] | None = None,
     ) -> None:
         self._configuration = configuration
+        self._directory = directory or Directory()
         self._store = store
         self._lanes = lanes
         self._ids = ids
@@ -214,14 +219,16 @@ class Ingress:
     ) -> Answer:
         """Judge an event and store it with its deliveries, in one commit; then hand them to the lanes."""
         deliveries = self._judge(event, facts, received.source, configuration)
+        taught = taught_by(event, received.source)
         turn = self._turns.take() if deliveries else None
         handing_over: Callable[[], None] | None = None
         try:
-            accepted = await self._store.accept(event, deliveries)
+            accepted = await self._store.accept(event, deliveries, taught)
             if accepted.repeat:
                 self.counts.answered(event.source, "repeat")
                 self._log_repeat(event, accepted.event_id, received.peer)
                 return Answer(200, {"status": "repeat", "event": str(accepted.event_id)})
+            remember(self._directory, taught, accepted, facts)
             if accepted.repeated_body:
                 event = replace(event, repeated_body=True)
             self.counts.stored(event, received.source.kind)
@@ -239,10 +246,8 @@ class Ingress:
         self, event: Event, facts: dict[str, Any], source: Source, configuration: Configuration
     ) -> Sequence[Delivery]:
         """Find the rules that match, and make a delivery for each place that they send the event to."""
-        judgement = configuration.rules.judge(
-            event.name, event.source, partial(lazy_namespace, event, source.kind, source.site)
-        )
-        facts["rules"] = list(judgement.matched)
+        judgement, found = judge_arrived(event, source, configuration, self._directory)
+        facts.update(found)
         deliveries: list[Delivery] = []
         try:
             for route in judgement.routes:
@@ -351,7 +356,7 @@ class Ingress:
 
     def _log_accepted(self, event: Event, deliveries: Sequence[Delivery], peer: str) -> None:
         self.arrivals[event.source] = event.received_at
-        facts = _facts(event, peer) | {"rules": event.facts["rules"], "deliveries": len(deliveries)}
+        facts = _facts(event, peer) | {"rules": event.facts[RULES], "deliveries": len(deliveries)}
         if event.repeated_body:
             log.warning("event.accepted", extra=facts | {"repeated_body": True})
         else:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from router.errors import StoreUnavailable
 from router.events import Delivery, Event, Rejection
-from router.store.records import Accepted
+from router.store.records import Accepted, KnownObject, Taught
 
 
 class MemoryStore:
@@ -32,7 +32,7 @@ class MemoryStore:
     def events(self) -> list[Event]:
         return [event for event, _ in self.stored]
 
-    async def accept(self, event: Event, deliveries: Sequence[Delivery]) -> Accepted:
+    async def accept(self, event: Event, deliveries: Sequence[Delivery], taught: Taught | None = None) -> Accepted:
         if self.trouble is not None:
             raise self.trouble
         same_body = [old for old in self.events if old.source == event.source and old.body_hash == event.body_hash]
@@ -44,6 +44,10 @@ class MemoryStore:
         if self.gates:
             await self.gates.pop(0)
         return Accepted(event.id, repeated_body=bool(same_body) and event.upstream_id is not None)
+
+    async def objects(self, keys: Sequence[tuple[str, str, str]]) -> Sequence[KnownObject]:
+        """Nothing was ever learned."""
+        return ()
 
     async def reject(self, rejection: Rejection) -> None:
         if self.trouble is not None:

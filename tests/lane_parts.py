@@ -20,7 +20,7 @@ from router.events import Attempt, Delivery, DeliveryState, Event
 from router.ids import IdSource
 from router.ingress import Ingress
 from router.secret import Redactor
-from router.store.records import Accepted, DeliveryFilter, ListedDelivery, Transition, Waiting
+from router.store.records import Accepted, DeliveryFilter, ListedDelivery, Taught, Transition, Waiting
 from router.store.sqlite import SqliteStore
 from tests.fakes import Clock
 from tests.store.disks import FailingDisk
@@ -106,8 +106,8 @@ class Store(SqliteStore):
         if (gate := self.gates.pop(verb, None)) is not None:
             await gate
 
-    async def accept(self, event: Event, deliveries: Sequence[Delivery]) -> Accepted:
-        accepted = await super().accept(event, deliveries)
+    async def accept(self, event: Event, deliveries: Sequence[Delivery], taught: Taught | None = None) -> Accepted:
+        accepted = await super().accept(event, deliveries, taught)
         await self._after("accept")
         return accepted
 

@@ -64,7 +64,9 @@ def test_help_starts_fast(arguments: list[str]) -> None:
     assert not _loaded(arguments) & {"pydantic", "httptools", "httpx", "tornado", "jinja2", "apsw"}
 
 
-@pytest.mark.parametrize("name", ["init", "serve", "send-test", "deliveries", "show", "replay", "healthcheck"])
+@pytest.mark.parametrize(
+    "name", ["init", "serve", "preview", "send-test", "deliveries", "show", "replay", "healthcheck"]
+)
 def test_help_of_every_command_is_quick(name: str) -> None:
     """No help text waits for models, servers, clients or the store."""
     assert not _loaded([name, "--help"]) & {"pydantic.main", "httptools", "httpx", "tornado", "jinja2", "apsw"}

@@ -423,4 +423,5 @@ class TestFormats:
 
 def test_each_key_of_a_source_is_known() -> None:
     """The model of a source has the keys that the documentation lists."""
-    assert set(SourceKeys.model_fields) == {"kind", "token", "unsigned", "site", "expect_every"}
+    documented = {"kind", "token", "unsigned", "site", "api_key", "api", "changes", "expect_every"}
+    assert set(SourceKeys.model_fields) == documented

@@ -51,6 +51,7 @@ def test_the_event_itself_is_described() -> None:
         "resource": "page",
         "action": "updated.moved",
         "title": "Page moved",
+        "verb": "moved",
         "source": "spaces",
         "received_at": "2026-03-02T09:15:00Z",
     }
@@ -83,7 +84,7 @@ def test_every_shape_of_body_gives_the_same_words(name: str, shape: str, body: J
     """Wrapped, bare, id only, nulls, empty: the same first words are there, and what is missing is None."""
     namespace = namespace_of(name, body)
     resource = name.partition(".")[0]
-    assert set(namespace) == {"event", "payload", "actor", "page", "space", "link", resource}
+    assert set(namespace) == {"event", "payload", "actor", "page", "space", "link", "changes", resource}
     if shape in ("full", "bare"):
         assert namespace[resource]["id"] is not None
         assert namespace["actor"]["id"] in (7, 9)
@@ -153,6 +154,7 @@ def test_a_person_who_changed_their_own_account_is_named_as_actor() -> None:
         **REFERENCE,
         "name": "Ada Byrne",
         "email": "ada@example.com",
+        "mention": "Ada Byrne",
     }
     assert "name" not in namespace_of("user.updated", {"user": {**user, "id": 8}})["actor"]
 

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.events import Markup
+from router.messages.context import build_namespace
+from router.messages.directory import Directory, Given
 from router.messages.escaping import cut, cut_slack, escape_slack, read_slack
 from router.messages.render import Renderer
 from router.messages.spec import MessageSpec, Style
-from tests.message_bodies import namespace_of
+from tests.message_bodies import SPACES, make_event, namespace_of
 
 SLACK = Style(Markup.SLACK, "slack", forwards_as_is=False)
 TEXT = Style(Markup.TEXT, "text", forwards_as_is=False)
@@ -235,3 +237,36 @@ def test_cutting_prefers_a_word_border() -> None:
 def test_control_characters_do_not_reach_slack() -> None:
     """Slack may refuse a message with a NUL in it; a title must not be able to keep a message from arriving."""
     assert escape_slack("a\x00b\x1b[31mc\x7f\td\ne") == "ab[31mc\td\ne"
+
+
+class TestMentions:
+    """People whose Slack id the rule file gives."""
+
+    NAMES = Directory().names("spaces", Given({"9": {"name": "Ada & <Byrne>", "slack": "U024BE7LH"}}))
+
+    def shown(self, message: str, style: Style = SLACK) -> str:
+        namespace = build_namespace(
+            make_event("page.updated", {"page": {"updatedBy": {"id": 9}}}), SPACES, None, self.NAMES
+        )
+        return RENDERER.render(MessageSpec(message=message), style, namespace).text
+
+    @pytest.mark.parametrize(
+        ("message", "slack", "text"),
+        [
+            ("{{ actor.mention }}", "<@U024BE7LH>", "Ada & <Byrne>"),
+            ("{{ actor.mention or 'Someone' }}", "<@U024BE7LH>", "Ada & <Byrne>"),
+            ("{{ 'by ' ~ actor.mention }}", "by <@U024BE7LH>", "by Ada & <Byrne>"),
+            ("{{ [actor.mention, 'x'] | join(' ') }}", "<@U024BE7LH> x", "Ada & <Byrne> x"),
+            ("{{ actor.mention | upper }}", "ADA &amp; &lt;BYRNE&gt;", "ADA & <BYRNE>"),
+            ("{{ actor.name }}", "Ada &amp; &lt;Byrne&gt;", "Ada & <Byrne>"),
+            ("{% set who = actor.mention %}{{ who }}", "<@U024BE7LH>", "Ada & <Byrne>"),
+        ],
+    )
+    def test_a_mention_calls_in_slack_and_names_elsewhere(self, message: str, slack: str, text: str) -> None:
+        """However a template handles it, short of making another text of it."""
+        assert self.shown(message) == slack
+        assert self.shown(message, Style(Markup.TEXT, "text", False)) == text
+
+    def test_a_mention_in_json_is_the_name(self) -> None:
+        """Also inside of what `tojson` writes."""
+        assert '"mention":"Ada & <Byrne>"' in self.shown("{{ actor | tojson }}", Style(Markup.TEXT, "text", False))

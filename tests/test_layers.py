@@ -23,6 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "router.listener",
             "router.admin",
             "router.delivery",
+            "router.spaces",
             "router.config.reload",
         }
     ),

@@ -25,6 +25,8 @@ PAGE = (ROOT / "docs" / "metrics.md").read_text()
 ALERTS = ROOT / "deploy" / "prometheus-alerts.yaml"
 
 RULES = """\
+    api_key: a-key-of-the-api
+    api: http://127.0.0.1:9/api
 destinations:
   wiki: {{type: http, url: "{url}/hook"}}
 rules:

@@ -15,6 +15,7 @@ from router.admin.health import HealthyHandler, ReadyHandler, ReloadHandler
 from router.admin.metrics import MetricsHandler
 from router.admin.openapi import OpenApiHandler
 from router.admin.parts import Parts
+from router.admin.preview import PreviewHandler
 from router.admin.purge import PurgeHandler
 from router.admin.query import Query, path_id, write_cursor
 from router.admin.refusal import not_found, unknown
@@ -72,7 +73,7 @@ class EventHandler(AdminHandler):
         if event.is_own:
             return ()  # no rule was asked
         judged = await self.parts.rulesets.get(event.ruleset)
-        return None if judged is None else explain(event, judged)
+        return None if judged is None else explain(event, judged, self.parts.directory)
 
 
 class DeliveriesHandler(AdminHandler):
@@ -113,12 +114,15 @@ class DeliveryHandler(AdminHandler):
 
 
 class StatsHandler(AdminHandler):
-    """`GET /api/v1/stats`: totals, and how each destination stands."""
+    """`GET /api/v1/stats`: totals, and how each destination and each Spaces API stands."""
 
     async def get(self) -> None:
         self.query()
         stats = await self.parts.store.stats()
-        self.answer(statistics(stats, self.parts.rulesets.current.destinations, self.parts.clock.now()))
+        shown = statistics(stats, self.parts.rulesets.current.destinations, self.parts.clock.now())
+        known = self.parts.directory.counts()
+        apis = {name: self.shown.api(name, figures, known) for name, figures in self.parts.names.figures().items()}
+        self.answer({**shown, "apis": apis})
 
 
 class RejectedHandler(AdminHandler):
@@ -192,6 +196,7 @@ ROUTES: Sequence[tuple[str, type[AdminHandler]]] = (
     ("/api/v1/deliveries/([0-9]{1,30})", DeliveryHandler),
     ("/api/v1/deliveries/([0-9]{1,30})/replay", ReplayHandler),
     ("/api/v1/deliveries/([0-9]{1,30})/release", ReleaseHandler),
+    ("/api/v1/preview", PreviewHandler),
     ("/api/v1/replay", BulkReplayHandler),
     ("/api/v1/rejected", RejectedHandler),
     ("/api/v1/rejected/([0-9]{1,30})/replay", RejectedReplayHandler),

@@ -21,6 +21,9 @@ from router.config.reload import ReloadState
 from router.events import DeliveryState, Outcome
 from router.histogram import Histogram
 from router.intake import Counts
+from router.messages.directory import KINDS_OF_OBJECT
+from router.spaces.client import ApiOutcome
+from router.spaces.figures import ApiFigures
 from router.store.figures import Figures
 from router.store.records import LaneState, Moments, Stats
 
@@ -38,6 +41,8 @@ class Reading:
         sources: Names of those in the rule file.
         destinations: Names of those that are in the rule file and switched on, and of others for which something waits.
         stats, moments: None where the store could not be read.
+        apis: Of each source that has an API.
+        known: People, spaces and pages in memory, by source and kind.
         free_bytes: On the disk of the store; None where nobody can tell.
     """
 
@@ -54,6 +59,8 @@ class Reading:
     queue_limit: int
     stats: Stats | None
     moments: Moments | None
+    apis: Mapping[str, ApiFigures]
+    known: Mapping[tuple[str, str], int]
     free_bytes: int | None
     reload: ReloadState
     ruleset: str
@@ -64,6 +71,7 @@ def families(reading: Reading) -> Iterator[Metric]:
     """Everything that is shown, in the order in which it is shown."""
     yield from _router(reading)
     yield from _sources(reading)
+    yield from _names(reading)
     yield from _deliveries(reading)
     yield from _waiting(reading)
     yield from _destinations(reading)
@@ -115,6 +123,30 @@ def _sources(reading: Reading) -> Iterator[Metric]:
         "When the latest event of a source came, in seconds since 1970; left out where none is known.",
         [((source,), last[source].timestamp()) for source in reading.sources if source in last],
         labels=("source",),
+    )
+
+
+def _names(reading: Reading) -> Iterator[Metric]:
+    yield _counter(
+        "api_requests",
+        "Requests to the Spaces API, by source and outcome: 'refused' are HTTP 401, 402 and 403, 'throttled' is 429; "
+        "'failed' is everything else that brought no names.",
+        [((name, kind.value), figures.requests[kind]) for name, figures in reading.apis.items() for kind in ApiOutcome],
+        labels=("source", "outcome"),
+    )
+    yield _gauge(
+        "api_failing",
+        "1 while something is wrong with the Spaces API of a source, so that names may be missing; 0 while it works. "
+        "GET /api/v1/stats says what it is.",
+        [((name,), bool(figures.failing)) for name, figures in reading.apis.items()],
+        labels=("source",),
+    )
+    yield _gauge(
+        "known_objects",
+        "People (users), spaces and pages whose names are in memory, by source and kind, whether the API or events "
+        "told of them.",
+        [((name, kind), reading.known.get((name, kind), 0)) for name in reading.sources for kind in KINDS_OF_OBJECT],
+        labels=("source", "kind"),
     )
 
 

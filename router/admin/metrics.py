@@ -65,6 +65,8 @@ async def read(parts: Parts) -> Reading:
         queue_limit=parts.queue_limit,
         stats=stats,
         moments=moments,
+        apis=parts.names.figures(),
+        known=parts.directory.counts(),
         free_bytes=_free_bytes(parts),
         reload=parts.reloader.state,
         ruleset=configuration.hash,

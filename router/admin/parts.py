@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from router.clock import Clock
@@ -11,7 +12,9 @@ from router.config.reload import Reloader, RuleSets
 from router.delivery.lanes import Lanes
 from router.delivery.replayer import Replayer
 from router.intake import Counts
+from router.messages.directory import Directory
 from router.secret import Redactor
+from router.spaces.names import ApiNames
 from router.store.base import Store
 
 
@@ -25,6 +28,7 @@ class Parts:
         arrivals: When the latest event of each source came, since the start.
         queue_limit: Deliveries that are not final, beyond which no event is taken.
         free_bytes: Tells the free bytes on the disk of the store, or raises OSError.
+        compiling: Held by whoever compiles a rule text that came with a request: one at a time.
     """
 
     store: Store
@@ -32,6 +36,8 @@ class Parts:
     reloader: Reloader
     lanes: Lanes
     replayer: Replayer
+    directory: Directory
+    names: ApiNames
     clock: Clock
     redactor: Redactor
     stage: Callable[[], str]
@@ -40,3 +46,4 @@ class Parts:
     arrivals: Mapping[str, datetime]
     queue_limit: int
     free_bytes: Callable[[], int]
+    compiling: asyncio.Lock = field(default_factory=asyncio.Lock)

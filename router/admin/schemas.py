@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 from router.admin.query import ID_DIGITS
 from router.delivery.replay import NOT_FINAL, WHY_SKIPPED
 from router.events import Cause, DeliveryState, Outcome
+from router.messages.directory import KINDS_OF_OBJECT
+from router.spaces.client import ApiOutcome
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -323,6 +325,30 @@ SCHEMAS: Mapping[str, Schema] = {
             "count": count(example=1),
         },
     ),
+    "Preview": record(
+        "What would become of an event.",
+        {
+            "event": text("Name of the event.", "page.updated"),
+            "source": text("Name of the source that it counts as one of.", "spaces"),
+            "ruleset": RULESET,
+            "matches": many(RULE, "Those that match."),
+            "verdicts": many(ref("Verdict"), "Of every rule, in the order of the file."),
+            "deliveries": many(ref("Draft"), "Those that would be made, in the order of the file."),
+        },
+    ),
+    "Draft": record(
+        "A delivery that would be made.",
+        {
+            "rule": RULE,
+            "destination": DESTINATION,
+            "type": or_null(text("Type of the destination; null where its settings are not known.", "slack")),
+            "reason": or_null(
+                text("Why nothing would be sent: `render error`, `empty message`, `destination removed`, …")
+            ),
+            "message": _MESSAGE,
+            "message_error": or_null(text("Why there is no message.", "message, line 1: …")),
+        },
+    ),
     "Purged": record(
         "What this part removed or, with `dry_run`, would remove.",
         {
@@ -350,6 +376,7 @@ SCHEMAS: Mapping[str, Schema] = {
                     }
                 },
             ),
+            "apis": by_name(ref("ApiStats"), "The Spaces API of each source that has an `api_key`, by source.", {}),
         },
     ),
     "DestinationStats": record(
@@ -359,6 +386,18 @@ SCHEMAS: Mapping[str, Schema] = {
             "paused_until": or_null(moment("When a pause that it asked for ends.")),
             "consecutive_failures": count("Failed attempts since the last success."),
             "last_success_at": or_null(moment("When it last took a message.")),
+        },
+    ),
+    "ApiStats": record(
+        "How the Spaces API of a source stands, since the start.",
+        {
+            "known": record("Names in memory, whoever told them.", {kind: count() for kind in KINDS_OF_OBJECT}),
+            "refreshed_at": or_null(moment("When all people and spaces were last read.")),
+            "requests": record("By what they came to.", {outcome.value: count() for outcome in ApiOutcome}),
+            "failing": many(text("A sentence."), "What is wrong now, and how to mend it; empty while all is well."),
+            "failing_since": or_null(moment("Since when.")),
+            "last_failure": or_null(text("The latest sentence, also after it was mended.")),
+            "last_failure_at": or_null(moment("When that was.")),
         },
     ),
 }

@@ -9,11 +9,15 @@ from datetime import datetime
 from router.clock import rfc3339
 from router.config.model import Configuration
 from router.config.problems import Problem
+from router.delivery.preview import Draft, Preview
 from router.destinations.base import Destination
 from router.events import Attempt, DeliveryState, Event, Message, Rejection
+from router.messages.directory import KINDS_OF_OBJECT
 from router.payload import JSON, dump_json
 from router.rules.ruleset import Verdict
 from router.secret import Redactor
+from router.spaces.client import ApiOutcome
+from router.spaces.figures import ApiFigures
 from router.store.records import ListedDelivery, Stats
 
 DEEPEST = 200
@@ -188,6 +192,30 @@ class Shown:
             "detail": self._text(attempt.detail),
         }
 
+    # Previews
+
+    def preview(self, preview: Preview) -> dict[str, JSON]:
+        """What would become of an event."""
+        return {
+            "event": self._text(preview.event.name),
+            "source": preview.event.source,
+            "ruleset": preview.ruleset,
+            "matches": preview.matches,
+            "verdicts": [self._verdict(verdict) for verdict in preview.verdicts],
+            "deliveries": [self._draft(draft) for draft in preview.drafts],
+        }
+
+    def _draft(self, draft: Draft) -> dict[str, JSON]:
+        message = draft.message
+        return {
+            "rule": draft.rule,
+            "destination": draft.destination,
+            "type": draft.type_name,
+            "reason": draft.reason or None,
+            "message": None if message is None else Mask(self.redactor).value(message.as_json()),
+            "message_error": self._optional(draft.error),
+        }
+
     # The rest
 
     def problem(self, problem: Problem) -> dict[str, JSON]:
@@ -199,6 +227,19 @@ class Shown:
             "severity": problem.severity,
             "code": problem.code,
             "message": self._text(problem.message),
+        }
+
+    def api(self, source: str, figures: ApiFigures, known: Mapping[tuple[str, str], int]) -> dict[str, JSON]:
+        """How the Spaces API of a source stands, and how many names of the source are known."""
+        since, last = figures.failing_since, figures.last_failure_at
+        return {
+            "known": {kind: known.get((source, kind), 0) for kind in KINDS_OF_OBJECT},
+            "refreshed_at": rfc3339(figures.refreshed_at) if figures.refreshed_at else None,
+            "requests": {outcome.value: figures.requests[outcome] for outcome in ApiOutcome},
+            "failing": [self._text(problem) for problem in dict.fromkeys(figures.failing.values())],
+            "failing_since": rfc3339(since) if since else None,
+            "last_failure": self._optional(figures.last_failure),
+            "last_failure_at": rfc3339(last) if last else None,
         }
 
     def _headers(self, headers: Mapping[str, str]) -> dict[str, JSON]:

@@ -19,8 +19,7 @@ SOURCE_NAME = re.compile(r"[a-z0-9-]{1,100}", re.ASCII)
 NAME = re.compile(r"[a-z0-9][a-z0-9_. -]{0,99}", re.ASCII)
 
 LATER: Mapping[str, frozenset[str]] = {
-    "file": frozenset({"people", "spaces", "tests"}),
-    "source": frozenset({"api_key", "people", "spaces"}),
+    "file": frozenset({"tests"}),
     "destination": frozenset({"format", "bot_token", "channel", "api"}),
     "rule": frozenset({"if", "settle", "digest", "throttle", "hours", "thread", "storm", "format"}),
     "defaults": frozenset({"format", "storm"}),
@@ -36,7 +35,9 @@ _SECRET_NAMES = frozenset(
 _PUBLIC_HEADERS = frozenset(
     {"accept", "accept-encoding", "accept-language", "cache-control", "content-type", "user-agent"}
 )
-_PUBLIC_NAMES = frozenset({"type", "kind", "site", "unsigned", "name", "expect_every"})
+_PUBLIC_NAMES = frozenset(
+    {"type", "kind", "site", "unsigned", "name", "expect_every", "changes", "people", "spaces"}
+) | frozenset({"slack", "email", "code"})
 
 
 def not_yet(key: str) -> str:

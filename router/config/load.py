@@ -14,10 +14,11 @@ from router.config.destination_section import COMMON_KEYS, Types, read_destinati
 from router.config.keys import LATER, not_yet
 from router.config.lint import lint_destinations, lint_rules, lint_secrets
 from router.config.masking import Sections, masked_text
-from router.config.model import Configuration
+from router.config.model import Configuration, Source
 from router.config.nodes import LINE_BREAK, Entry, Place, kind_of, plain
 from router.config.nodes import Mapping as MapNode
 from router.config.own_templates import read_own_templates
+from router.config.people_section import PEOPLE, SPACES, check_single, joined, read_given
 from router.config.problems import ConfigurationInvalid, did_you_mean, listed, named, nearest
 from router.config.reading import MAX_PROBLEMS, Reading
 from router.config.references import Outside, literal
@@ -37,15 +38,18 @@ TEMPLATES = "templates"
 
 ALERTS = "alerts"
 ZONE = "zone"
-_TOP_LEVEL = ("sources", "destinations", "rules", "defaults")
+_NEEDED = ("sources", "destinations", "rules")
+_TOP_LEVEL = ("sources", PEOPLE, SPACES, "destinations", "rules", "defaults")
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Configuration:
+def load(path: Path, environ: Mapping[str, str], missing: list[str] | None = None) -> Configuration:
     """
     Load a rule file, its own templates (`templates/` beside it), and the secrets that it refers to.
 
     Args:
         environ: What `${VAR}` is looked up in.
+        missing: Given one, variables and files that are not there are collected in it and are no problems: nothing can
+            be sent by such a configuration, and a destination may be lacking of which more than a secret is unknown.
 
     Raises:
         ConfigurationInvalid: With all problems of the file, its templates and its references.
@@ -54,7 +58,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Configuration:
     reading = Reading(str(path), text)
     folder = path.parent / TEMPLATES
     files, watched = read_own_templates(folder, reading)
-    outside = Outside(environ, path.parent)
+    outside = Outside(environ, path.parent, missing=missing)
     loaded = _Loader(reading, outside, files, folder).build(path)
     return _watching(loaded, (path, *watched, *outside.watched))
 
@@ -154,7 +158,7 @@ class _Loader:
     def build(self, path: Path | None) -> Configuration:
         top = self._top_level()
         defaults = self._defaults(top.entries.get("defaults"))
-        sources = read_sources(top.entries.get("sources"), self._reading, self._outside)
+        sources = self._sources(top)
         types = read_destinations(
             top.entries.get("destinations"), defaults.get("destinations"), self._reading, self._outside
         )
@@ -182,6 +186,16 @@ class _Loader:
             warnings=problems if not self._reading.lenient else (),
         )
 
+    def _sources(self, top: MapNode) -> dict[str, Source]:
+        """Read the sources, and the names at the top of the file that belong to the only one."""
+        sources = read_sources(top.entries.get("sources"), self._reading, self._outside)
+        given = read_given(top.entries.get(PEOPLE), top.entries.get(SPACES), self._reading, of_source=False)
+        check_single(top, len(kinds_by_source(top.entries.get("sources"))), self._reading)
+        if len(sources) == 1:
+            ((name, source),) = sources.items()
+            sources[name] = source.model_copy(update={"given": joined(source.given, given)})
+        return sources
+
     def _top_level(self) -> MapNode:
         """Read the tree and check its keys."""
         tree, troubles = read_yaml(self._reading.text)
@@ -206,7 +220,7 @@ class _Loader:
     def _miss(self, tree: MapNode) -> None:
         examples = (source_section.EXAMPLE, destination_section.EXAMPLE, rule_section.EXAMPLE)
         meant = {nearest(key, _TOP_LEVEL) for key in tree.entries}  # a misspelt key is told of already
-        for key, example in zip(_TOP_LEVEL, examples, strict=False):
+        for key, example in zip(_NEEDED, examples, strict=True):
             if key not in tree.entries and key not in meant:
                 self._reading.error(Place(1, 1), f"the file has no {key}; expected at least one, such as {example}")
 

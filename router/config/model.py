@@ -10,6 +10,7 @@ from pathlib import Path
 from router.config.problems import Problem
 from router.destinations.base import Destination
 from router.fields import Model
+from router.messages.directory import NOTHING_GIVEN, Given
 from router.messages.render import Renderer
 from router.messages.spec import MessageSpec
 from router.rules.ruleset import RuleSet
@@ -25,6 +26,9 @@ class Source(Model):
         tokens: Any of these may have signed; empty where it is unsigned, or an older rule set's.
         unsigned: Its requests are taken without a signature.
         site: Host name that links lead to, or None.
+        api: Address of the API that is asked for names, or None; `api_key` opens it.
+        given: Names that the rule file gives to ids.
+        changes: What was known of an object before is kept, so that messages can tell what changed.
         expect_every: People are told when no event came for so long; None to tell nobody.
     """
 
@@ -33,6 +37,10 @@ class Source(Model):
     tokens: tuple[Secret, ...] = ()
     unsigned: bool = False
     site: str | None = None
+    api: str | None = None
+    api_key: Secret | None = None
+    given: Given = NOTHING_GIVEN
+    changes: bool = True
     expect_every: timedelta | None = None
 
 
@@ -70,4 +78,8 @@ class Configuration:
     def secrets(self) -> list[str]:
         """List the texts that must never be shown."""
         tokens = [token.reveal() for source in self.sources.values() for token in source.tokens]
-        return [*tokens, *(text for destination in self.destinations.values() for text in destination.secrets())]
+        tokens += [source.api_key.reveal() for source in self.sources.values() if source.api_key is not None]
+        return [
+            *(token for token in tokens if token),
+            *(text for destination in self.destinations.values() for text in destination.secrets()),
+        ]

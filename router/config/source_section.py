@@ -7,15 +7,18 @@ from datetime import timedelta
 from typing import Annotated, get_args
 
 from annotated_types import Ge, Le
+from pydantic import AfterValidator
 
-from router.config.keys import LATER, SOURCE_NAME, is_public
+from router.config.keys import SOURCE_NAME, is_public
 from router.config.model import Source
 from router.config.nodes import Entry, Mapping, Node, Scalar, kind_of, plain
 from router.config.nodes import Sequence as ListNode
+from router.config.people_section import PEOPLE, SPACES, read_given
 from router.config.problems import did_you_mean, listed, named
 from router.config.reading import Reading
 from router.config.references import Outside, expand, read_files
 from router.config.validate import Section, fit
+from router.destinations.address import WebAddress, without_template
 from router.fields import Duration, Model, TextOrTexts
 from router.secret import Secret
 from router.sources import DEFAULT_KIND, KINDS
@@ -33,12 +36,20 @@ EXAMPLE = 'sources: {spaces: {token: "${SPACES_TOKEN}"}}'
 
 
 class SourceKeys(Model):
-    """What the rule file says about one source."""
+    """
+    What the rule file says about one source, but for `people` and `spaces`.
+
+    Attributes:
+        api: Where its API is, for sites that are not reached under `https://{site}/spaces/api/v1`.
+    """
 
     kind: str = DEFAULT_KIND.name
     token: Annotated[tuple[Secret, ...], _ONE_OR_MANY] | None = None
     unsigned: bool = False
     site: str | None = None
+    api_key: Secret | None = None
+    api: Annotated[WebAddress, AfterValidator(without_template)] | None = None
+    changes: bool = True
     expect_every: Annotated[Duration, Ge(timedelta(minutes=1)), Le(timedelta(days=366))] | None = None
 
 
@@ -83,8 +94,10 @@ def _source(entry: Entry, reading: Reading, outside: Outside) -> Source | None:
         return None
     expanded = expand(node, reading, outside)
     assert isinstance(expanded, Mapping)  # noqa: S101 - a map stays one
-    resolved = read_files(expanded, SourceKeys, reading, outside)
-    section = Section(f"source {named(name)}", LATER["source"])
+    given = read_given(expanded.entries.get(PEOPLE), expanded.entries.get(SPACES), reading, of_source=True)
+    own = {key: each for key, each in expanded.entries.items() if key not in (PEOPLE, SPACES)}
+    resolved = read_files(Mapping(expanded.place, own), SourceKeys, reading, outside)
+    section = Section(f"source {named(name)}", further=(PEOPLE, SPACES))
     keys = fit(SourceKeys, resolved, entry, section, reading)
     if keys is None:
         return None
@@ -101,8 +114,40 @@ def _source(entry: Entry, reading: Reading, outside: Outside) -> Source | None:
         tokens=keys.token or (),
         unsigned=keys.unsigned,
         site=keys.site or None,
+        api=_api(keys, resolved, reading),
+        api_key=keys.api_key,
+        given=given,
+        changes=keys.changes,
         expect_every=keys.expect_every,
     )
+
+
+def _api(keys: SourceKeys, node: Mapping, reading: Reading) -> str | None:
+    """
+    The address of the source's API; None where it is not asked.
+
+    Source: the vendor's Go SDK and guides, `https://{site}/spaces/api/v1`, read 2026-11.
+    """
+    if keys.api_key is None:
+        if keys.api is not None:
+            reading.error(node.entries["api"], "api without api_key is of no use; give the key, or remove api")
+        return None
+    if keys.kind != DEFAULT_KIND.name:
+        reading.error(
+            node.entries["api_key"], f"api_key is for sources of kind {DEFAULT_KIND.name}; remove it from this one"
+        )
+        return None
+    if not keys.api_key.reveal().strip():
+        return None  # `${SPACES_API_KEY:-}`: an API that may be asked one day
+    if keys.api is not None:
+        if "?" in keys.api.rest or "#" in keys.api.rest:
+            reading.error(node.entries["api"], "api has a query; expected an address such as that of the default")
+        return keys.api.text.rstrip("/")
+    if keys.site is None:
+        if not reading.lenient:
+            reading.error(node.entries["api_key"], "api_key needs the site that it is for; add site: acme.teamwork.com")
+        return None
+    return f"https://{keys.site}/spaces/api/v1"
 
 
 def _report_kind(kind: str, node: Node, reading: Reading) -> None:

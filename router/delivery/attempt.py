@@ -13,16 +13,16 @@ from typing import TypeAlias
 
 from router.clock import Clock, rfc3339
 from router.config.model import Configuration
+from router.delivery.naming import Naming, words_for
 from router.delivery.retry import Decision, after_failure, after_success
 from router.destinations.base import Clients, Destination, Outgoing, Receipt
 from router.errors import PermanentFailure, RenderFailure, StoreUnavailable, TemporaryFailure, Throttled
 from router.events import Attempt, Delivery, DeliveryState, Event, Message, Outcome
 from router.histogram import Histogram
-from router.messages.context import build_namespace
+from router.messages.directory import Directory
 from router.messages.spec import MessageSpec, Style
 from router.payload import JSON
 from router.secret import Redactor
-from router.sources import KINDS
 from router.store.base import Store
 from router.store.records import Transition
 
@@ -68,10 +68,12 @@ class Attempts:
         store: Store,
         clock: Clock,
         redactor: Redactor,
+        naming: Naming | None = None,
     ) -> None:
         self._ruleset = ruleset
         self._clients = clients
         self._store = store
+        self._naming = naming or Naming(Directory(), store)
         self._clock = clock
         self._redactor = redactor
         self.durations: defaultdict[str, Histogram] = defaultdict(partial(Histogram, _DURATIONS))
@@ -82,7 +84,7 @@ class Attempts:
         tried = _Tried()
         try:
             tried.event, tried.judged = await self._look_up(delivery, read)
-            message = tried.message = self._message(delivery, tried.event, destination, tried.judged)
+            message = tried.message = await self._message(delivery, tried.event, destination, tried.judged)
             if message.is_empty:
                 return self._unsent(delivery, message, EMPTY_MESSAGE)
             receipt = await send_in_time(self._outgoing(delivery, destination, tried), destination, self._clients)
@@ -117,6 +119,7 @@ class Attempts:
         """Render a waiting delivery and send nothing; it ends as suppressed, with what would have been sent."""
         try:
             event, judged = await self._look_up(delivery, read)
+            await self._naming.prepare(event, judged.sources.get(event.source))
             message = self.render(delivery, event, destination, judged)
         except (TemporaryFailure, PermanentFailure) as failure:
             detail = self._redactor.redact(failure.detail)
@@ -135,11 +138,14 @@ class Attempts:
             raise RenderFailure(f"the rule set {delivery.ruleset[:16]} that judged this event is not kept any more")
         return event, judged
 
-    def _message(self, delivery: Delivery, event: Event, destination: Destination, judged: Configuration) -> Message:
+    async def _message(
+        self, delivery: Delivery, event: Event, destination: Destination, judged: Configuration
+    ) -> Message:
         """The message as it was written before, or written now; a replay brings along who has it already."""
         kept = delivery.message
         if kept is not None and not kept.is_empty:
             return kept
+        await self._naming.prepare(event, judged.sources.get(event.source))
         written = self.render(delivery, event, destination, judged)
         return replace(written, accepted=kept.accepted) if kept else written
 
@@ -150,22 +156,12 @@ class Attempts:
         Raises:
             RenderFailure: A template failed.
         """
-        spec = own_spec(judged.specs.get(delivery.rule) or MessageSpec(), destination)
-        style, namespace = style_of(destination), namespace_of(delivery, event, destination, judged)
-        message = judged.renderer.render(spec, style, namespace)
-        if message.is_empty and event.is_own:
-            # The destination has words of its own, made for events of Spaces: an alert must not be lost to them.
-            return judged.renderer.render(MessageSpec(), style, namespace)
-        return message
+        return write_message(delivery, event, destination, judged, directory=self._naming.directory)
 
     def _outgoing(self, delivery: Delivery, destination: Destination, tried: _Tried) -> Outgoing:
         event, judged, message = tried.event, tried.judged, tried.message
         assert event is not None and judged is not None and message is not None  # noqa: S101, PT018 - looked up before
-
-        def fill(template: str, quote: Callable[[str], str]) -> str:
-            return judged.renderer.fill(template, namespace_of(delivery, event, destination, judged), quote)
-
-        return Outgoing(delivery.id, message, event, fill)
+        return make_outgoing(delivery, message, event, destination, judged, directory=self._naming.directory)
 
     async def _after(
         self,
@@ -262,6 +258,45 @@ async def send_in_time(outgoing: Outgoing, destination: Destination, clients: Cl
         raise TemporaryFailure(f"{destination.address} gave no complete answer within {limit:g} s") from None
 
 
+def write_message(
+    delivery: Delivery, event: Event, destination: Destination, judged: Configuration, *, directory: Directory | None
+) -> Message:
+    """
+    Write the message of a delivery; nothing but the arguments counts.
+
+    Args:
+        judged: The rule set that judged the event.
+        directory: What is known of people, spaces and pages; None for the rule file's own names alone.
+
+    Raises:
+        RenderFailure: A template failed.
+    """
+    spec = own_spec(judged.specs.get(delivery.rule) or MessageSpec(), destination)
+    style, namespace = style_of(destination), namespace_of(delivery, event, destination, judged, directory)
+    message = judged.renderer.render(spec, style, namespace)
+    if message.is_empty and event.is_own:
+        # The destination has words of its own, made for events of Spaces: an alert must not be lost to them.
+        return judged.renderer.render(MessageSpec(), style, namespace)
+    return message
+
+
+def make_outgoing(
+    delivery: Delivery,
+    message: Message,
+    event: Event,
+    destination: Destination,
+    judged: Configuration,
+    *,
+    directory: Directory | None,
+) -> Outgoing:
+    """Put together what a destination gets to send."""
+
+    def fill(template: str, quote: Callable[[str], str]) -> str:
+        return judged.renderer.fill(template, namespace_of(delivery, event, destination, judged, directory), quote)
+
+    return Outgoing(delivery.id, message, event, fill)
+
+
 def style_of(destination: Destination) -> Style:
     """How a destination wants its messages."""
     # One with a message of its own takes bodies all the same; that message stands in for the event.
@@ -293,11 +328,15 @@ def _ids(delivery: Delivery) -> dict[str, JSON]:
 
 
 def namespace_of(
-    delivery: Delivery, event: Event, destination: Destination, judged: Configuration
+    delivery: Delivery,
+    event: Event,
+    destination: Destination,
+    judged: Configuration,
+    directory: Directory | None = None,
 ) -> Mapping[str, JSON]:
-    source = judged.sources.get(event.source)
-    kind = source.kind if source else KINDS["teamwork-spaces"]
-    return build_namespace(event, kind, source.site if source else None) | {
+    """Give what templates see for one delivery; without a directory, only the rule file's own names."""
+    known = directory if directory is not None else Directory(0)
+    return words_for(event, judged.sources.get(event.source), known) | {
         "rule": {"name": delivery.rule},
         "destination": {"name": delivery.destination, "type": destination.type_name},
     }

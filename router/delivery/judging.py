@@ -4,25 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any, TypeAlias
 
-from router.config.model import Configuration
-from router.events import Event
-from router.messages.context import build_namespace
+from router.config.model import Configuration, Source
+from router.delivery.naming import names_when_judged
+from router.events import NAMES, RULES, Event
+from router.messages.context import lazy_namespace
+from router.messages.directory import Directory
 from router.rules.ruleset import Judgement, NamespaceSource, Verdict
 from router.sources import DEFAULT_KIND
 
-
-def judge(event: Event, by: Configuration) -> Judgement:
-    """Decide which rules match an event, and where it goes."""
-    return by.rules.judge(event.name, event.source, _namespace(event, by))
+Facts: TypeAlias = dict[str, Any]
 
 
-def explain(event: Event, by: Configuration) -> Sequence[Verdict]:
+def judge(event: Event, by: Configuration, directory: Directory | None = None) -> Judgement:
+    """
+    Decide which rules match an event, and where it goes.
+
+    Args:
+        directory: What is known now; it is asked for what was not looked up when the event came.
+    """
+    return by.rules.judge(event.name, event.source, _namespace(event, by, directory))
+
+
+def judge_arrived(event: Event, source: Source, by: Configuration, directory: Directory) -> tuple[Judgement, Facts]:
+    """
+    Judge an event that has just come, by what is known at this moment.
+
+    Returns:
+        The judgement, and what is to be kept with the event so that it can be explained later.
+    """
+    names = directory.names(event.source, source.given)
+    namespace = lazy_namespace(event, source.kind, source.site, names)
+    judgement = by.rules.judge(event.name, event.source, lambda: namespace)
+    facts: Facts = {RULES: list(judgement.matched)}
+    if namespace.seen:
+        facts[NAMES] = {kind: dict(found) for kind, found in namespace.seen.items()}
+    return judgement, facts
+
+
+def explain(event: Event, by: Configuration, directory: Directory | None = None) -> Sequence[Verdict]:
     """Say what each rule made of an event, and why."""
-    return by.rules.explain(event.name, event.source, _namespace(event, by))
+    return by.rules.explain(event.name, event.source, _namespace(event, by, directory))
 
 
-def _namespace(event: Event, by: Configuration) -> NamespaceSource:
+def _namespace(event: Event, by: Configuration, directory: Directory | None) -> NamespaceSource:
     source = by.sources.get(event.source)
-    kind, site = (source.kind, source.site) if source else (DEFAULT_KIND, None)
-    return partial(build_namespace, event, kind, site)
+    if source is None:
+        return partial(lazy_namespace, event, DEFAULT_KIND, None)
+    return partial(lazy_namespace, event, source.kind, source.site, names_when_judged(event, source, directory))

@@ -15,8 +15,9 @@ from typing import Any
 from router.clock import Clock
 from router.config.model import Configuration, Source
 from router.config.reload import RuleSets
-from router.delivery.judging import judge
+from router.delivery.judging import judge, judge_arrived
 from router.delivery.lanes import Lanes
+from router.delivery.naming import remember, taught_by
 from router.delivery.replay import (
     WHY_SKIPPED,
     CannotReplay,
@@ -31,6 +32,7 @@ from router.errors import RouterError, UnreadableBody
 from router.events import Cause, Delivery, Event, Rejection
 from router.ids import IdSource
 from router.incoming import BadEventName, make_event
+from router.messages.directory import Directory
 from router.rules.ruleset import Judgement, Route
 from router.store.base import Store
 from router.store.records import EVENT_GONE, DeliveryFilter
@@ -89,6 +91,7 @@ class Replayer:
     """
     Args:
         trouble: Why nothing can be stored now, as a code and a sentence; None while things can.
+        directory: What is known of people, spaces and pages.
     """
 
     def __init__(
@@ -100,12 +103,14 @@ class Replayer:
         ids: IdSource,
         clock: Clock,
         trouble: Callable[[], tuple[str, str] | None],
+        directory: Directory | None = None,
     ) -> None:
         self.store = store
         self.rulesets = rulesets
         self.lanes = lanes
         self.ids = ids
         self.clock = clock
+        self.directory = directory if directory is not None else Directory()
         self._trouble = trouble
 
     async def delivery(self, delivery_id: int, to: str | None) -> Delivery | None:
@@ -148,7 +153,7 @@ class Replayer:
                 "own_event", f"event {event_id} is an alert of the router, which no rule judges; replay its delivery"
             )
         today = self.rulesets.current
-        judgement = judge(event, today)
+        judgement = judge(event, today, self.directory)
         before = await self.store.deliveries(DeliveryFilter(event_id=event_id, limit=_MOST_DELIVERIES))
         planned: list[Delivery] = []
         refusals: list[Skipped] = []
@@ -203,13 +208,15 @@ class Replayer:
             )
         facts: dict[str, Any] = {}
         event = self._reread(rejection, source, name, today.hash, facts)
-        judgement = judge(event, today)
-        facts["rules"] = list(judgement.matched)
+        judgement, found = judge_arrived(event, source, today, self.directory)
+        facts.update(found)
         now = self.clock.now()
         made = [from_route(event, route, today, self.ids.next(), now) for route in judgement.routes]
-        accepted = await self.store.accept_rejected(rejected_id, event, made)
+        taught = taught_by(event, source)
+        accepted = await self.store.accept_rejected(rejected_id, event, made, taught)
         if accepted is None:
             return None
+        remember(self.directory, taught, accepted, facts)
         if accepted.repeat:
             return Replayed(accepted.event_id, message=f"the same is stored already, as event {accepted.event_id}")
         event = replace(event, repeated_body=accepted.repeated_body)

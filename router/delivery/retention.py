@@ -24,6 +24,9 @@ PAUSE = 0.1
 UNHANDLED_TIMES = 3
 """Dead letters that nobody dealt with stay so many times as long."""
 
+OBJECTS_TIMES = 3
+"""So do the names of people, spaces and pages of which nothing is heard."""
+
 
 class Retention:
     """
@@ -73,7 +76,8 @@ class Retention:
         events = await self._forget_events(Expiry(now - self._keep, now - UNHANDLED_TIMES * self._keep))
         rejected = await self._forget_rejected(now - self._keep)
         rulesets = await self._forget_rulesets(now - self._keep)
-        if events.events or rejected or rulesets:
+        objects = await self._forget_objects(now - OBJECTS_TIMES * self._keep)
+        if events.events or rejected or rulesets or objects:
             log.info(
                 "retention.removed",
                 extra={
@@ -83,6 +87,7 @@ class Retention:
                     "unhandled_dead_letters": events.unhandled,
                     "rejected": rejected,
                     "rulesets": rulesets,
+                    "objects": objects,
                 },
             )
 
@@ -100,6 +105,13 @@ class Retention:
     async def _forget_rejected(self, before: datetime) -> int:
         removed = 0
         while count := await self._store.forget_rejected(before, BATCH):
+            removed += count
+            await self._pause()
+        return removed
+
+    async def _forget_objects(self, before: datetime) -> int:
+        removed = 0
+        while count := await self._store.forget_objects(before, BATCH):
             removed += count
             await self._pause()
         return removed

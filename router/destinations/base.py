@@ -163,6 +163,14 @@ class Destination(Model):
         """
         return list(dict.fromkeys(text for value in self.__dict__.values() for text in _secrets_in(value) if text))
 
+    def check(self, outgoing: Outgoing) -> None:
+        """
+        Do what an attempt does before it reaches out, for a preview.
+
+        Raises:
+            PermanentFailure: No attempt can succeed with this message.
+        """
+
     async def send(self, outgoing: Outgoing, clients: Clients) -> Receipt:
         """
         Make one attempt. The caller ends it after `timeout`.

@@ -308,7 +308,7 @@ class TemplateReader:
         return [Fault(lines.get(word, 1), self._word_sentence(word), word) for word in unknown]
 
     def _word_sentence(self, word: str) -> str:
-        known = "event, payload, actor, page, space, link, rule, destination or a resource such as comment"
+        known = "event, payload, actor, page, space, link, changes, rule, destination or a resource such as comment"
         return f"unknown name '{word}'; expected {known}{did_you_mean(word, self._first_words)}"
 
 

@@ -13,7 +13,7 @@ import html
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from router.events import Markup
 from router.messages.entities import resolve_entities
@@ -23,6 +23,23 @@ class Finished(str):
     """Text that is markup already: the output of a macro, of `mrkdwn` and `link`, or what an author calls `raw`."""
 
     __slots__ = ()
+
+
+class Mention(str):
+    """
+    The name of a person who can be called in Slack; elsewhere it is the name.
+
+    Attributes:
+        slack: The person's member id, checked when the rule file was read.
+    """
+
+    __slots__ = ("slack",)
+    slack: str
+
+    def __new__(cls, name: str, slack: str) -> Self:
+        made = super().__new__(cls, name)
+        made.slack = slack
+        return made
 
 
 @dataclass(frozen=True)
@@ -45,9 +62,9 @@ class Escaping:
         return self.read(text) if isinstance(text, Finished) else text
 
     def join(self, parts: Iterable[str], separator: str = "") -> str:
-        """Put texts together; the result is finished as soon as one of them is."""
+        """Put texts together; the result is finished as soon as one of them is, or is a mention."""
         texts = list(parts)
-        if isinstance(separator, Finished) or any(isinstance(text, Finished) for text in texts):
+        if isinstance(separator, Finished) or any(isinstance(text, Finished | Mention) for text in texts):
             return Finished(self.finish(separator).join(self.finish(text) for text in texts))
         return separator.join(texts)
 
@@ -63,9 +80,11 @@ def escape_slack(text: str) -> str:
     """
     Escape the three characters that make Slack's links and mentions; control characters, which show nothing, go.
 
+    A `Mention` becomes one, and nothing else does.
+
     Source: Slack's page on formatting text, "escaping text", read 2026-11.
     """
-    return text.translate(_SLACK_ESCAPES)
+    return f"<@{text.slack}>" if isinstance(text, Mention) else text.translate(_SLACK_ESCAPES)
 
 
 _SLACK_ANGLE = re.compile(r"<([^<>|]*)(?:\|([^<>]*))?>")

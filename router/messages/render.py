@@ -10,7 +10,7 @@ from typing import Any
 from router.errors import RenderFailure
 from router.events import Markup, Message
 from router.messages.blocks import LONGEST_SLACK_TEXT, fit_blocks
-from router.messages.context import FIXED_WORDS, plain_summary
+from router.messages.context import CHANGES, FIXED_WORDS, plain_summary
 from router.messages.environment import TemplateEnvironment, TemplateReader
 from router.messages.escaping import ESCAPINGS, Escaping, cut_slack, html_of_text, one_line
 from router.messages.failures import failure_sentence
@@ -30,7 +30,9 @@ _Compiled = tuple[Callable[[Namespace], Any], bool]
 """What makes a text of a namespace; or, where it is a single expression, a value."""
 
 FIRST_WORDS = (
-    frozenset(FIXED_WORDS) | {"rule", "destination", "alert"} | frozenset().union(*(k.models for k in KINDS.values()))
+    frozenset(FIXED_WORDS)
+    | {CHANGES, "rule", "destination", "alert"}
+    | frozenset().union(*(k.models for k in KINDS.values()))
 )
 """Names that a template may begin with, whatever the source; what an event does not have prints as nothing."""
 

@@ -16,14 +16,14 @@ import httpx
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 MAX_ANSWER_BYTES = 64 * 1024
-"""So much of a body is read; behind it the connection is closed."""
+"""So much of a body is read where nobody asks for more; behind it the connection is closed."""
 
 MOST_INTERIM_ANSWERS = 16
 """Before one answer. Servers send one or two: `100 Continue`, `103 Early Hints`; some `102 Processing` now and then."""
 
 _MOST_HEAD_BYTES = 64 * 1024
-_MOST_BYTES = 16 * MAX_ANSWER_BYTES
-"""Of an answer as it is sent: a body in chunks of one byte takes six times its size."""
+_WIRE_TIMES = 16
+"""So many times the size of a body an answer may have as it is sent: a body in chunks of one byte has six times it."""
 
 _PIECE = 256 * 1024
 """Larger bodies are written piece by piece, as they are taken: many megabytes at once would hold the event loop."""
@@ -36,7 +36,7 @@ class Answer(NamedTuple):
     What a server said.
 
     Attributes:
-        body: The first `MAX_ANSWER_BYTES` of it, not unpacked.
+        body: As much of it as is read, not unpacked.
     """
 
     status: int
@@ -55,10 +55,12 @@ class Connection(asyncio.Protocol):
 
     Args:
         place: Host and port, to say where something went wrong.
+        most_bytes: So much of a body is read.
     """
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, most_bytes: int = MAX_ANSWER_BYTES) -> None:
         self._place = place
+        self._most_bytes = most_bytes
         self._wire: asyncio.Transport | None = None
         self._poll = select.poll()
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
@@ -158,7 +160,10 @@ class Connection(asyncio.Protocol):
         except (HttpParserError, HttpParserUpgrade):
             self._stopped()
         else:
-            if self._received > (_MOST_BYTES if self._has_head else _MOST_HEAD_BYTES) and self._asked is not None:
+            if (
+                self._received > (_WIRE_TIMES * self._most_bytes if self._has_head else _MOST_HEAD_BYTES)
+                and self._asked is not None
+            ):
                 self._fail(self._unreadable())
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -200,7 +205,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, piece: bytes) -> None:
         self._body += piece
-        if len(self._body) > MAX_ANSWER_BYTES:
+        if len(self._body) > self._most_bytes:
             raise _Stop
 
     def on_message_complete(self) -> None:
@@ -217,7 +222,7 @@ class Connection(asyncio.Protocol):
         """The parser will not read on: what it met is wrong, or more than is wanted."""
         if self._asked is None:
             self.abort()
-        elif self._status == _SWITCHING or len(self._body) > MAX_ANSWER_BYTES:
+        elif self._status == _SWITCHING or len(self._body) > self._most_bytes:
             self._settle(kept=False)
         elif self._interim > MOST_INTERIM_ANSWERS:
             self._fail(
@@ -232,7 +237,7 @@ class Connection(asyncio.Protocol):
     def _settle(self, *, kept: bool) -> None:
         asked, self._asked = self._asked, None
         if asked is not None and not asked.done():
-            body = bytes(self._body[:MAX_ANSWER_BYTES])
+            body = bytes(self._body[: self._most_bytes])
             asked.set_result(Answer(self._status, self._reason, self._headers, body))
         taken = not self._writing and self._wire is not None and not self._wire.get_write_buffer_size()
         self._kept = kept and taken

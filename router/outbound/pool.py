@@ -13,7 +13,7 @@ from typing import NamedTuple
 from aiohappyeyeballs import start_connection
 
 from router.lookups import HostLookups
-from router.outbound.connection import Connection
+from router.outbound.connection import MAX_ANSWER_BYTES, Connection
 from router.outbound.failures import connecting_failed, looking_up_failed
 
 KEEP_ALIVE_SECONDS = 4.0
@@ -48,14 +48,20 @@ class Pool:
     Args:
         trusted: Gives the certificates that are trusted, when they are needed first.
         keep_alive: Seconds for which an idle connection is kept.
+        most_bytes: So much of the body of an answer is read.
     """
 
     def __init__(
-        self, lookups: HostLookups, trusted: Callable[[], ssl.SSLContext], keep_alive: float = KEEP_ALIVE_SECONDS
+        self,
+        lookups: HostLookups,
+        trusted: Callable[[], ssl.SSLContext],
+        keep_alive: float = KEEP_ALIVE_SECONDS,
+        most_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         self._lookups = lookups
         self._trusted = trusted
         self._keep_alive = keep_alive
+        self._most_bytes = most_bytes
         self._idle: dict[Origin, list[tuple[float, Connection]]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -112,7 +118,7 @@ class Pool:
         sock = await start_connection(targets, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS)
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
-                partial(Connection, origin.place),
+                partial(Connection, origin.place, self._most_bytes),
                 sock=sock,
                 ssl=self._trusted() if origin.tls else None,
                 server_hostname=origin.host if origin.tls else None,

@@ -20,6 +20,7 @@ from router.store.records import (
     EventFilter,
     Expiry,
     Forgotten,
+    KnownObject,
     LaneState,
     ListedDelivery,
     Moments,
@@ -28,6 +29,7 @@ from router.store.records import (
     ReplayFilter,
     RuleSetText,
     Stats,
+    Taught,
     Transition,
     Untold,
     Waiting,
@@ -86,9 +88,12 @@ class Store(Protocol):
 
     # Ingress
 
-    async def accept(self, event: Event, deliveries: Sequence[Delivery]) -> Accepted:
+    async def accept(self, event: Event, deliveries: Sequence[Delivery], taught: Taught | None = None) -> Accepted:
         """
         Store an event and its deliveries, or find that it is a repeat and store nothing.
+
+        What it teaches of its object is learned in the same commit, as `learn` does; what was known before stands in
+        the stored event's facts.
 
         A repeat has the source, upstream id, name and body of a stored event; without an upstream id, the name and
         body of one stored at most 20 minutes before.
@@ -196,8 +201,28 @@ class Store(Protocol):
         """Turn a `held` or `retrying` delivery to `pending`, due now; None where it is neither."""
         ...
 
-    async def accept_rejected(self, rejected_id: int, event: Event, deliveries: Sequence[Delivery]) -> Accepted | None:
+    async def accept_rejected(
+        self, rejected_id: int, event: Event, deliveries: Sequence[Delivery], taught: Taught | None = None
+    ) -> Accepted | None:
         """Accept the event of a request that was answered 400, which is not kept as such any more; None without it."""
+        ...
+
+    # People, spaces and pages
+
+    async def learn(self, taught: Sequence[Taught]) -> Sequence[KnownObject]:
+        """
+        Keep what was told of objects; what is known of each now.
+
+        An older version never replaces a newer one, nor what was told without a version what has one.
+        """
+        ...
+
+    async def objects(self, keys: Sequence[tuple[str, str, str]]) -> Sequence[KnownObject]:
+        """Look objects up by source, kind and id; those of which nothing is known are left out."""
+        ...
+
+    async def newest_objects(self, source: str, limit: int) -> Sequence[KnownObject]:
+        """List what was learned last of a source, people and spaces before pages; what comes first stands last."""
         ...
 
     # Forgetting
@@ -224,6 +249,10 @@ class Store(Protocol):
 
     async def count_rejected(self, before: datetime) -> int:
         """Tell how many rejected requests `forget_rejected` would remove in all."""
+        ...
+
+    async def forget_objects(self, before: datetime, limit: int) -> int:
+        """Remove some of the objects that nothing was learned of since, `limit` at most; 0 where none is left."""
         ...
 
     async def forget_rulesets(self, before: datetime, keep: Collection[str]) -> int:

@@ -11,8 +11,9 @@ from datetime import timedelta
 
 from router.clock import to_ms
 from router.events import LEADS_TO, Cause, Delivery, DeliveryState, Event, Outcome
+from router.store import objects
 from router.store.counts import EVENTS, REJECTED, REPEATED_BODIES
-from router.store.records import Accepted, Transition, Untold
+from router.store.records import Accepted, Taught, Transition, Untold
 from router.store.rows import (
     ATTEMPT_COLUMNS,
     CAUSE,
@@ -27,6 +28,7 @@ from router.store.rows import (
     Row,
     attempt_row,
     delivery_from_row,
+    with_before,
 )
 from router.store.transaction import Transaction
 
@@ -53,8 +55,10 @@ def save_ruleset(transaction: Transaction, row: Row) -> None:
     )
 
 
-def accept(transaction: Transaction, event: Event, event_row: Row, delivery_rows: Sequence[Row]) -> Accepted:
-    """Store an event with its deliveries, or find the event that it repeats."""
+def accept(
+    transaction: Transaction, event: Event, event_row: Row, delivery_rows: Sequence[Row], taught: Taught | None = None
+) -> Accepted:
+    """Store an event with its deliveries and what it teaches, or find the event that it repeats."""
     seen = transaction.one(
         "SELECT 1 FROM events WHERE body_hash = ? AND source = ? LIMIT 1", (event.body_hash, event.source)
     )
@@ -64,10 +68,13 @@ def accept(transaction: Transaction, event: Event, event_row: Row, delivery_rows
             return Accepted(stored_before, repeat=True)
         event_row = (*event_row[:7], event_row[7] | REPEATED_BODY, *event_row[8:])
         transaction.counts.add(REPEATED_BODIES)
+    known, before = (None, None) if taught is None else objects.learn(transaction, taught)
+    if before is not None:
+        event_row = with_before(event_row, before)
     transaction.execute(_INSERT_EVENT, event_row)
     transaction.counts.add(EVENTS)
     demoted = tuple(row[0] for row in delivery_rows if not _insert_delivery(transaction, row))
-    return Accepted(event.id, repeated_body=seen is not None, demoted=demoted)
+    return Accepted(event.id, repeated_body=seen is not None, demoted=demoted, taught=known, before=before)
 
 
 def _repeated(transaction: Transaction, event: Event) -> int | None:

@@ -11,12 +11,14 @@ import apsw
 
 from router.clock import from_ms, to_ms
 from router.events import OWN_SOURCE, Attempt, Cause, DeliveryState, Event, Rejection
+from router.payload import parse_body
 from router.store.counts import Totals
 from router.store.kin import KIN_COLUMNS, Kin, handled
 from router.store.records import (
     DeliveryFilter,
     EventFilter,
     FollowUp,
+    KnownObject,
     LaneState,
     ListedDelivery,
     Moments,
@@ -252,3 +254,35 @@ def first_id_since(connection: apsw.Connection, table: str, time: str, since: in
         else:
             low = middle + 1
     return low
+
+
+_OBJECT_COLUMNS = "source, kind, object_id, facts"
+
+
+def objects(connection: apsw.Connection, keys: Collection[tuple[str, str, str]]) -> list[KnownObject]:
+    """Look objects up by their keys."""
+    sql = f"SELECT {_OBJECT_COLUMNS} FROM objects WHERE source = ? AND kind = ? AND object_id = ?"
+    rows = (connection.execute(sql, key).fetchone() for key in keys)
+    return [_object_from_row(row) for row in rows if row is not None]
+
+
+def newest_objects(connection: apsw.Connection, source: str, limit: int) -> list[KnownObject]:
+    """List what was learned last; what is most likely to be asked for stands at the end."""
+    rows = connection.execute(
+        f"SELECT {_OBJECT_COLUMNS} FROM objects WHERE source = ? ORDER BY kind = 'pages', learned_at DESC LIMIT ?",
+        (source, limit),
+    ).fetchall()
+    return [_object_from_row(row) for row in reversed(rows)]
+
+
+def objects_before(connection: apsw.Connection, before: datetime, limit: int) -> list[tuple[str, str, str]]:
+    """List keys of objects that nothing was learned of since."""
+    rows = connection.execute(
+        "SELECT source, kind, object_id FROM objects WHERE learned_at < ? LIMIT ?", (to_ms(before), limit)
+    )
+    return [(str(source), str(kind), str(object_id)) for source, kind, object_id in rows]
+
+
+def _object_from_row(row: Row) -> KnownObject:
+    source, kind, object_id, facts = row
+    return KnownObject(source, kind, object_id, parse_body(facts.encode()))

@@ -26,6 +26,7 @@ from router.store.records import (
     EventFilter,
     Expiry,
     Forgotten,
+    KnownObject,
     ListedDelivery,
     Moments,
     Replayable,
@@ -152,6 +153,12 @@ class ReadingVerbs:
 
     async def moments(self, sources: Collection[str]) -> Moments:
         return await self._lists.read(queries.moments, tuple(sources))
+
+    async def objects(self, keys: Sequence[tuple[str, str, str]]) -> Sequence[KnownObject]:
+        return await self._lanes.read(queries.objects, tuple(keys))
+
+    async def newest_objects(self, source: str, limit: int) -> Sequence[KnownObject]:
+        return await self._lanes.read(queries.newest_objects, source, limit)
 
     async def untold(self) -> Sequence[Untold]:
         return await self._lists.read(queries.untold)

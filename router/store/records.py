@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from router.events import Attempt, Cause, Delivery, DeliveryState, Message
+from router.payload import JSON
 from router.store.kin import Kin
 
 
@@ -39,12 +40,46 @@ class Accepted:
             an upstream id, more than 20 minutes ago.
         demoted: Deliveries handed in as `sending` under an epoch that is no longer their lane's. They are stored
             `pending` for the lane's new owner; whoever handed them in must not send them.
+        taught: What is known, with this event, of the object that it is about.
+        before: What was known until then, where that differs.
     """
 
     event_id: int
     repeat: bool = False
     repeated_body: bool = False
     demoted: tuple[int, ...] = ()
+    taught: Mapping[str, JSON] | None = None
+    before: Mapping[str, JSON] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """
+    What a body or the API tells of a person, a space or a page.
+
+    Attributes:
+        version_at: When the object was last changed, by its sender's clock; None where that was not told.
+        facts: Only what was told; the rest of what is known stays.
+        keeps_before: Remember what was known before, for messages that say what changed.
+    """
+
+    source: str
+    kind: str
+    object_id: str
+    version_at: datetime | None
+    facts: Mapping[str, JSON]
+    learned_at: datetime
+    keeps_before: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KnownObject:
+    """A person, a space or a page, as far as it is known."""
+
+    source: str
+    kind: str
+    object_id: str
+    facts: Mapping[str, JSON]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from router.events import Delivery, DeliveryState, Event
 from router.store import operations
 from router.store.expiry import not_too_large
 from router.store.queries import CLOCK_SLACK, first_id_since, kin_of, single
-from router.store.records import EVENT_GONE, Accepted, Objection, Replayable, ReplayFilter
+from router.store.records import EVENT_GONE, Accepted, Objection, Replayable, ReplayFilter, Taught
 from router.store.rows import DELIVERY_COLUMNS, EPOCH, STATE, UPDATED_AT, Row, delivery_from_row
 from router.store.transaction import Transaction
 
@@ -106,11 +106,17 @@ def release(transaction: Transaction, delivery_id: int, at: int) -> Delivery | N
 
 
 def accept_rejected(
-    transaction: Transaction, rejected_id: int, event: Event, event_row: Row, delivery_rows: Sequence[Row]
+    transaction: Transaction,
+    rejected_id: int,
+    event: Event,
+    event_row: Row,
+    delivery_rows: Sequence[Row],
+    *,
+    taught: Taught | None = None,
 ) -> Accepted | None:
     """Put an event in the place of the rejected request that it was."""
     if transaction.one("SELECT 1 FROM rejected WHERE id = ?", (rejected_id,)) is None:
         return None
-    accepted = operations.accept(transaction, event, event_row, delivery_rows)
+    accepted = operations.accept(transaction, event, event_row, delivery_rows, taught)
     transaction.execute("DELETE FROM rejected WHERE id = ?", (rejected_id,))
     return accepted

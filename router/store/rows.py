@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from router.clock import from_ms, to_ms
-from router.events import Attempt, Cause, Delivery, DeliveryState, Event, Message, Outcome, Rejection
-from router.payload import dump_json, parse_body
+from router.events import BEFORE, Attempt, Cause, Delivery, DeliveryState, Event, Message, Outcome, Rejection
+from router.payload import JSON, dump_json, parse_body
 from router.store.records import LaneState, RuleSetText, Untold
 
 Row: TypeAlias = tuple[Any, ...]
@@ -16,6 +16,9 @@ Row: TypeAlias = tuple[Any, ...]
 REPEATED_BODY = 1
 """Bits of `events.flags`."""
 OWN = 2
+
+_FACTS = 9
+"""Place in `EVENT_COLUMNS`."""
 
 _LARGEST_ID = 2**63 - 1
 
@@ -79,6 +82,12 @@ def event_row(event: Event) -> Row:
         dump_json(dict(event.facts)).decode(),
         event.body,
     )
+
+
+def with_before(row: Row, before: Mapping[str, JSON]) -> Row:
+    """Add to the row of an event what was known of its object before; what was found only while it was being stored."""
+    facts = {**parse_body(row[_FACTS].encode()), BEFORE: dict(before)}
+    return (*row[:_FACTS], dump_json(facts).decode(), *row[_FACTS + 1 :])
 
 
 def event_from_row(row: Row) -> Event:

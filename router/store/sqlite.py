@@ -15,18 +15,30 @@ from pathlib import Path
 from router.clock import Clock, to_ms
 from router.events import Delivery, Event, Rejection
 from router.store import expiry as expiring
-from router.store import operations, ownership, replaying
+from router.store import objects, operations, ownership, queries, replaying
 from router.store.commits import GroupCommit
 from router.store.connections import WriteConnection
 from router.store.figures import Figures
 from router.store.files import FileLock, make_folder, prepare
 from router.store.reading import ReadingVerbs
-from router.store.records import Accepted, Expiry, Forgotten, LaneState, Objection, RuleSetText, Transition, Untold
+from router.store.records import (
+    Accepted,
+    Expiry,
+    Forgotten,
+    KnownObject,
+    LaneState,
+    Objection,
+    RuleSetText,
+    Taught,
+    Transition,
+    Untold,
+)
 from router.store.rows import delivery_row, event_row, message_bytes, rejection_row, ruleset_row
 from router.store.transaction import Operation, Transaction
 
 _BURIED_AT_ONCE = 500
 """Deliveries that one commit ends, so that ending a million delays nobody for long."""
+_LEARNED_AT_ONCE = 500
 
 
 class SqliteStore(ReadingVerbs):
@@ -113,12 +125,12 @@ class SqliteStore(ReadingVerbs):
 
     # Ingress
 
-    async def accept(self, event: Event, deliveries: Sequence[Delivery]) -> Accepted:
+    async def accept(self, event: Event, deliveries: Sequence[Delivery], taught: Taught | None = None) -> Accepted:
         row = event_row(event)
         rows = [delivery_row(delivery) for delivery in deliveries]
 
         def operation(transaction: Transaction) -> Accepted:
-            return operations.accept(transaction, event, row, rows)
+            return operations.accept(transaction, event, row, rows, taught)
 
         accepted: Accepted = await self._commits.hand_in(operation, len(event.body))
         return accepted
@@ -203,13 +215,28 @@ class SqliteStore(ReadingVerbs):
         )
         return released
 
-    async def accept_rejected(self, rejected_id: int, event: Event, deliveries: Sequence[Delivery]) -> Accepted | None:
+    async def accept_rejected(
+        self, rejected_id: int, event: Event, deliveries: Sequence[Delivery], taught: Taught | None = None
+    ) -> Accepted | None:
         row, rows = event_row(event), [delivery_row(delivery) for delivery in deliveries]
-        accepted: Accepted | None = await self._commits.hand_in(
-            partial(replaying.accept_rejected, rejected_id=rejected_id, event=event, event_row=row, delivery_rows=rows),
-            len(event.body),
-        )
+
+        def operation(transaction: Transaction) -> Accepted | None:
+            return replaying.accept_rejected(transaction, rejected_id, event, row, rows, taught=taught)
+
+        accepted: Accepted | None = await self._commits.hand_in(operation, len(event.body))
         return accepted
+
+    # People, spaces and pages
+
+    async def learn(self, taught: Sequence[Taught]) -> Sequence[KnownObject]:
+        known: list[KnownObject] = []
+        for start in range(0, len(taught), _LEARNED_AT_ONCE):
+            some = taught[start : start + _LEARNED_AT_ONCE]
+            facts = await self._commits.hand_in(partial(objects.learn_all, taught=some))
+            known += [
+                KnownObject(one.source, one.kind, one.object_id, now) for one, now in zip(some, facts, strict=True)
+            ]
+        return known
 
     # Forgetting: what may go is looked up apart, so that the writer only removes it
 
@@ -225,6 +252,13 @@ class SqliteStore(ReadingVerbs):
         if ids:
             await self._commits.hand_in(partial(expiring.remove_rejected, ids=ids))
         return len(ids)
+
+    async def forget_objects(self, before: datetime, limit: int) -> int:
+        keys = await self._lists.read(queries.objects_before, before, limit)
+        if not keys:
+            return 0
+        removed: int = await self._commits.hand_in(partial(objects.forget, keys=keys, before=before))
+        return removed
 
     async def forget_rulesets(self, before: datetime, keep: Collection[str]) -> int:
         hashes = await self._lists.read(expiring.unused_rulesets, before, tuple(keep))

@@ -1,0 +1,149 @@
+"""What a message has to know of people, spaces and pages, looked up before it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from router.config.model import Source
+from router.errors import StoreUnavailable
+from router.events import BEFORE, NAMES, Event
+from router.messages.context import build_namespace, lazy_namespace
+from router.messages.directory import PAGES, Directory, Names, Seen
+from router.messages.learning import id_text, lesson_of
+from router.payload import JSON
+from router.sources import DEFAULT_KIND
+from router.spaces.names import ApiNames
+from router.store.base import Store
+from router.store.records import Accepted, Taught
+
+
+class Naming:
+    """
+    Gives events the words that templates and conditions use, names included.
+
+    Args:
+        directory: What is known, as far as it is in memory.
+        store: Knows the rest.
+        api: Is asked for what is nowhere else; None to ask nobody.
+    """
+
+    def __init__(self, directory: Directory, store: Store, api: ApiNames | None = None) -> None:
+        self.directory = directory
+        self._store = store
+        self._api = api
+
+    async def prepare(self, event: Event, source: Source | None) -> None:
+        """
+        Read what is known of the objects of an event, and not in memory; then ask the API.
+
+        Never raises, is mostly over at once, and always soon.
+        """
+        if source is None:
+            return
+        unknown = _unknown(event, source, names_of(event.source, source, self.directory))
+        if missing := [key for key in unknown if self.directory.is_unread(*key)]:
+            await self._read(missing)
+        if self._api is not None and unknown:
+            await self._ask(self._api, event, source)
+
+    async def _ask(self, api: ApiNames, event: Event, source: Source) -> None:
+        names = names_of(event.source, source, self.directory)
+        unknown = _unknown(event, source, names)
+        if any(kind != PAGES and not source.given.find(kind, object_id) for _, kind, object_id in unknown):
+            api.ask_soon(event.source)
+        space = build_namespace(event, source.kind, source.site, names)["space"]
+        space_id = id_text(space.get("id")) if isinstance(space, dict) else None
+        if space_id is not None:
+            await api.find_pages(event.source, [(page_id, space_id) for _, kind, page_id in unknown if kind == PAGES])
+
+    async def as_if_stored(self, event: Event, source: Source | None) -> Event:
+        """Give an event that is not stored what it would be stored with: what it changes. Never raises."""
+        taught = None if source is None else taught_by(event, source)
+        if taught is None or not taught.keeps_before:
+            return event
+        key = (taught.source, taught.kind, taught.object_id)
+        if self.directory.is_unread(*key):
+            await self._read([key])
+        known = self.directory.find(*key)
+        if known is None or {**known, **taught.facts} == known:
+            return event
+        return replace(event, facts={**event.facts, BEFORE: known})
+
+    async def _read(self, keys: Sequence[tuple[str, str, str]]) -> None:
+        try:
+            found = await self._store.objects(keys)
+        except StoreUnavailable:
+            return  # the message reads naturally without, and is not to wait
+        for known in found:
+            self.directory.learn(known.source, known.kind, known.object_id, known.facts)
+        for key in keys:
+            self.directory.miss(*key)
+
+
+def names_of(name: str, source: Source, directory: Directory) -> Names:
+    """Give what is known now of the objects of a source."""
+    return directory.names(name, source.given)
+
+
+def copy_known(event: Event, source: Source | None, directory: Directory) -> Directory:
+    """Copy what is known of the objects of an event, for a thread of its own."""
+    copy = Directory()
+    if source is not None:
+        for kind, found in _seen(event, source, names_of(event.source, source, directory)).items():
+            copy.learn_all(event.source, [(kind, each, facts) for each, facts in found.items() if facts is not None])
+    return copy
+
+
+def words_for(event: Event, source: Source | None, directory: Directory) -> dict[str, JSON]:
+    """Give what templates see of an event; `rule` and `destination` are for whoever knows them."""
+    if source is None:
+        return build_namespace(event, DEFAULT_KIND, None)
+    return build_namespace(event, source.kind, source.site, names_of(event.source, source, directory))
+
+
+def names_when_judged(event: Event, source: Source, directory: Directory | None) -> Names:
+    """Give what was known when an event was judged; what was not looked up then, as it is known now."""
+    known_now = directory if directory is not None else Directory(0)
+    return known_now.names(event.source, source.given, event.facts.get(NAMES))
+
+
+def taught_by(event: Event, source: Source) -> Taught | None:
+    """Say what an event teaches of the object that it is about; None where that is nothing."""
+    lesson = lesson_of(event.name, event.payload, source.kind)
+    if lesson is None:
+        return None
+    return Taught(
+        source=event.source,
+        kind=lesson.kind,
+        object_id=lesson.object_id,
+        version_at=lesson.version_at,
+        facts=lesson.facts,
+        learned_at=event.received_at,
+        keeps_before=source.changes,
+    )
+
+
+def remember(directory: Directory, taught: Taught | None, accepted: Accepted, facts: dict[str, Any]) -> None:
+    """Take note of what a stored event taught, and of what was known before, for its messages."""
+    if taught is not None and accepted.taught is not None:
+        directory.learn(taught.source, taught.kind, taught.object_id, accepted.taught)
+    if accepted.before is not None:
+        facts[BEFORE] = accepted.before
+
+
+def _unknown(event: Event, source: Source, names: Names) -> list[tuple[str, str, str]]:
+    """List what the words of an event look up in vain."""
+    return [
+        (event.source, kind, object_id)
+        for kind, found in _seen(event, source, names).items()
+        for object_id, facts in found.items()
+        if facts is None
+    ]
+
+
+def _seen(event: Event, source: Source, names: Names) -> Seen:
+    """List what the words of an event look up, also in what changed."""
+    build_namespace(event, source.kind, source.site, names)
+    return lazy_namespace(event, source.kind, source.site, names).seen

@@ -1,0 +1,149 @@
+"""
+Who and what the ids in bodies stand for: people, spaces and pages, as far as they are in memory.
+
+Three sources, the first wins: what the rule file says (`Given`), the Spaces API, and what earlier bodies taught. The
+last two are one here, as the newest version of an object is kept whichever of them brought it. Everything learned is in
+the store as well, so what memory has no room for can be read again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias
+
+from router.payload import JSON, dump_json, parse_body
+
+USERS, SPACES, PAGES = KINDS_OF_OBJECT = "users", "spaces", "pages"
+"""Kinds of object. Source: references in the vendor's models name their type so, read 2026-11."""
+
+Facts: TypeAlias = Mapping[str, JSON]
+"""
+What is known of an object. Users: `name`, `email`; spaces: `name`, `code`; pages: `title`, `slug`, `space` and `parent`
+(ids or None), `state`, `tags` (names). Keys that were never told are missing.
+"""
+
+Seen: TypeAlias = Mapping[str, Mapping[str, Facts | None]]
+"""What was looked up, by kind and id; None for what was not known."""
+
+MOST_REMEMBERED = 20_000
+"""Objects in memory, all sources together; about 7 MB. A company of 300 touches some thousand pages a year."""
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What the rule file says of people (`name`, `email`, `slack`) and spaces (`name`, `code`), by id as text."""
+
+    people: Mapping[str, Facts] = field(default_factory=dict)
+    spaces: Mapping[str, Facts] = field(default_factory=dict)
+
+    def find(self, kind: str, object_id: str) -> Facts | None:
+        named = self.people if kind == USERS else self.spaces if kind == SPACES else {}
+        return named.get(object_id)
+
+
+NOTHING_GIVEN = Given()
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """
+    What is known of the objects of one source at this moment.
+
+    Attributes:
+        given: By the rule file.
+        learned: Looks an object up by kind and id.
+        key: Changes whenever an answer may; what was worked out under one key holds as long as it is the same.
+    """
+
+    given: Given
+    learned: Callable[[str, str], Facts | None]
+    key: tuple[Hashable, ...]
+
+
+def _nothing(_kind: str, _object_id: str) -> None:
+    return None
+
+
+NO_NAMES = Names(NOTHING_GIVEN, _nothing, ())
+
+
+class Directory:
+    """
+    What was learned, as far as it is in memory: the most recently used objects, and which ones nobody knows.
+
+    Attributes:
+        version: Grows whenever something that is known has changed.
+    """
+
+    def __init__(self, most: int = MOST_REMEMBERED) -> None:
+        self._most = most
+        # As JSON text: an object of Python's takes five times the memory, and few are looked up often.
+        self._facts: OrderedDict[tuple[str, str, str], bytes] = OrderedDict()
+        self._unknown: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+        self._names: dict[str, Names] = {}
+        self.version = 0
+
+    def names(self, source: str, given: Given = NOTHING_GIVEN, recorded: Seen | None = None) -> Names:
+        """
+        Give what is known of the objects of a source.
+
+        Args:
+            recorded: What was seen when an event was judged; it stands for what is known now.
+        """
+        if recorded is not None:
+            recalled = partial(_recalled, recorded, partial(self.find, source))
+            return Names(given, recalled, (given, self.version, id(recorded)))
+        names = self._names.get(source)
+        if names is None or names.given is not given or names.key[1] != self.version:
+            names = self._names[source] = Names(given, partial(self.find, source), (given, self.version))
+        return names
+
+    def find(self, source: str, kind: str, object_id: str) -> Facts | None:
+        key = (source, kind, object_id)
+        text = self._facts.get(key)
+        if text is None:
+            return None
+        self._facts.move_to_end(key)
+        facts: Facts = parse_body(text)
+        return facts
+
+    def learn(self, source: str, kind: str, object_id: str, facts: Facts) -> None:
+        """Remember what is known of an object now."""
+        key, text = (source, kind, object_id), dump_json(facts)
+        if self._facts.get(key) != text:
+            self.version += 1
+        self._facts[key] = text
+        self._facts.move_to_end(key)
+        self._unknown.pop(key, None)
+        if len(self._facts) > self._most:
+            self._facts.popitem(last=False)
+
+    def learn_all(self, source: str, known: Iterable[tuple[str, str, Facts]]) -> None:
+        """Remember several objects: kind, id, facts."""
+        for kind, object_id, facts in known:
+            self.learn(source, kind, object_id, facts)
+
+    def miss(self, source: str, kind: str, object_id: str) -> None:
+        """Remember that nothing is stored of an object, until something is learned of it."""
+        key = (source, kind, object_id)
+        if key not in self._facts:
+            self._unknown[key] = None
+            if len(self._unknown) > self._most:
+                self._unknown.popitem(last=False)
+
+    def counts(self) -> Counter[tuple[str, str]]:
+        """Count the objects in memory, by source and kind."""
+        return Counter((source, kind) for source, kind, _ in self._facts)
+
+    def is_unread(self, source: str, kind: str, object_id: str) -> bool:
+        """Whether the store may know more of an object than memory does."""
+        key = (source, kind, object_id)
+        return key not in self._facts and key not in self._unknown
+
+
+def _recalled(recorded: Seen, learned: Callable[[str, str], Facts | None], kind: str, object_id: str) -> Facts | None:
+    found = recorded.get(kind)
+    return found[object_id] if found is not None and object_id in found else learned(kind, object_id)

@@ -1,0 +1,242 @@
+"""References in bodies, `{"id": 9, "type": "users"}`, and what is known of the objects that they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from router.messages.directory import PAGES, SPACES, USERS, Facts, Names
+from router.messages.escaping import Mention
+from router.messages.learning import id_text, person_name
+from router.payload import JSON
+
+PERSONS = ("createdBy", "updatedBy", "deletedBy", "requester")
+"""Fields of models that refer to people."""
+
+_OF_PERSON = ("name", "email")
+_OF_PAGE = ("title", "slug")
+_OF_SPACE = ("name", "code")
+
+_BARE = frozenset({"id", "type", "meta"})
+"""What references have; whatever has nothing else tells nothing more of its object."""
+_FOLLOWED = (*PERSONS, "space", "page", "parent")
+_NOTHING: Facts = {}
+
+Model = Mapping[str, JSON]
+
+
+class References:
+    """
+    Follows the references of one body.
+
+    Args:
+        payload: Its `included` may tell more of an object.
+
+    Attributes:
+        seen: What was looked up by kind and id, and what was known then; the rule file's own names apart.
+    """
+
+    __slots__ = ("_creator", "_included", "_names", "seen")
+
+    def __init__(self, names: Names, payload: JSON) -> None:
+        told = payload if isinstance(payload, dict) else {}
+        included = told.get("included")
+        self._names = names
+        self._included: Model | None = included if isinstance(included, dict) else None
+        self._creator = told.get("eventCreator")
+        self.seen: dict[str, dict[str, Facts | None]] = {}
+
+    def known(self, kind: str, object_id: JSON) -> tuple[Facts, Facts]:
+        """Give what was learned of an object and what the rule file says of it; the second wins over everything."""
+        key = id_text(object_id)
+        if key is None:
+            return _NOTHING, _NOTHING
+        seen = self.seen.get(kind)
+        if seen is None:
+            seen = self.seen[kind] = {}
+        if key not in seen:
+            seen[key] = self._names.learned(kind, key)
+        return seen[key] or _NOTHING, self._names.given.find(kind, key) or _NOTHING
+
+    def look(self, kind: str, object_id: str) -> Facts:
+        """Give what templates are told of an object that only an id names."""
+        learned, given = self.known(kind, object_id)
+        keys = _OF_PAGE if kind == PAGES else _OF_SPACE
+        return {key: value for key, value in {**learned, **given}.items() if key in keys}
+
+    # People
+
+    def actor(self, action: str, model: Model, user: Model | None) -> JSON:
+        """
+        Find who did it. Sibling products name the `eventCreator`; Spaces models carry three references.
+
+        A person who changed their own account is named by the model itself.
+        """
+        fields = ("createdBy",) if action.startswith("created") else ("updatedBy", "createdBy")
+        if action.rpartition(".")[2] in ("deleted", "trashed"):
+            fields = ("deletedBy", "updatedBy")
+        for reference in (self._creator, *(model.get(field) for field in fields)):
+            person = _referenced(reference, "userId")
+            if person is None:
+                continue
+            if user is not None and str(user.get("id")) == str(person["id"]):
+                own = {field: user[field] for field in ("name", "email", "mention", "slack") if user.get(field)}
+                person = {**own, **person}
+            return self.person(person)
+        return None
+
+    def person(self, person: Model) -> dict[str, JSON]:
+        """Fill in a person: `name` where anything tells it, `email`, and `mention`."""
+        object_id = person.get("id")
+        learned, given = self.known(USERS, object_id)
+        if not learned and not given and self._included is None and person.keys() <= _BARE:
+            return dict(person)
+        told = person_name(person)
+        if not told and object_id is not None:
+            person = {**self._more(USERS, object_id), **person}
+            told = person_name(person)
+        found = {key: value for key, value in person.items() if key != "name"}
+        if email := given.get("email") or person.get("email") or learned.get("email"):
+            found["email"] = email
+        if name := given.get("name") or told or learned.get("name"):
+            found["name"] = name
+        if slack := given.get("slack"):
+            found["slack"] = slack
+            found["mention"] = Mention(name or "", slack)
+        elif name:
+            found["mention"] = name
+        return found
+
+    # Pages and spaces
+
+    def filled(self, resource: str, model: Model) -> dict[str, JSON]:
+        """Fill in what is known of a model, and its references once they are asked for."""
+        if resource == "space":
+            model = self.space(model) or model
+        elif resource == "page":
+            model = self.page(model) or model
+        return Referring(self, model)
+
+    def page(self, page: JSON) -> dict[str, JSON] | None:
+        """Fill in a page: its `title` and `slug`, and its `parent` once that is asked for."""
+        if not isinstance(page, dict):
+            return None
+        learned, _ = self.known(PAGES, page.get("id"))
+        more = {key: learned[key] for key in _OF_PAGE if learned.get(key) and not _text(page.get(key))}
+        if "parent" in learned and "parentId" not in page:
+            more["parentId"] = learned["parent"]
+        return Referring(self, {**page, **more})
+
+    def space(self, space: JSON) -> dict[str, JSON] | None:
+        """Fill in a space: its `name`, which the model calls `title`, and its `code`."""
+        if not isinstance(space, dict):
+            return None
+        learned, given = self.known(SPACES, space.get("id"))
+        if not learned and not given and space.keys() <= _BARE:
+            return space
+        name = given.get("name") or _text(space.get("name")) or _text(space.get("title")) or learned.get("name")
+        code = given.get("code") or _text(space.get("code")) or learned.get("code")
+        return {**space, **({"name": name} if name else {}), **({"code": code} if code else {})}
+
+    def page_of(self, model: Model) -> dict[str, JSON] | None:
+        """Find the page that a model refers to."""
+        return self.page(self._referred("page", PAGES, model))
+
+    def space_of(self, model: Model, page: JSON) -> dict[str, JSON] | None:
+        """Find the space that a model refers to, or its page does, or that its page is known to be in."""
+        space = self._referred("space", SPACES, model)
+        if space is None and isinstance(page, dict):
+            space = self._referred("space", SPACES, page)
+            if space is None and (known := self.known(PAGES, page.get("id"))[0].get("space")):
+                space = {"id": known}
+        return self.space(space)
+
+    def followed(self, field: str, model: Model) -> JSON:
+        """Give what a field of a model refers to, filled in; None where it refers to nothing."""
+        if field in PERSONS:
+            reference = _referenced(model.get(field), "userId")
+            return None if reference is None else self.person(reference)
+        if field == "parent":
+            parent = id_text(model.get("parentId"))
+            return None if parent is None else {**self.look(PAGES, parent), "id": model.get("parentId")}
+        if not isinstance(model.get(field), dict):
+            return None
+        return self.space_of(model, None) if field == "space" else self.page_of(model)
+
+    def _referred(self, word: str, plural: str, model: Model) -> dict[str, JSON] | None:
+        """The object that a model refers to by `word` or `wordId`, with what the body tells of it elsewhere."""
+        for field in (word, f"{word}Id"):
+            found = _referenced(model.get(field), f"{word}Id")
+            if found is not None:
+                return found if self._included is None else {**self._more(plural, found["id"]), **found}
+        return None
+
+    def _more(self, plural: str, object_id: JSON) -> Model:
+        """
+        Look a related object up in the body's `included`, a map of maps by type and id; empty where there is none.
+
+        Source: the vendor's page on related entities, read 2026-11. Whether webhooks carry it is not documented.
+        """
+        found: JSON = self._included
+        for key in (plural, str(object_id)):
+            found = found.get(key) if isinstance(found, dict) else None
+        return found if isinstance(found, dict) else {}
+
+
+class Referring(dict[str, JSON]):
+    """
+    A model whose references are filled in when they are first asked for by `get`: conditions ask for few of them.
+
+    `whole` has them all; templates see that.
+    """
+
+    __slots__ = ("_references", "_unfollowed")
+
+    def __init__(self, references: References, model: Model) -> None:
+        super().__init__(model)
+        self._references = references
+        self._unfollowed = set(_FOLLOWED)
+
+    def get(self, key: str, default: JSON = None) -> JSON:
+        if key in self._unfollowed:
+            self._follow(key)
+        return super().get(key, default)
+
+    def whole(self) -> dict[str, JSON]:
+        for key in tuple(self._unfollowed):
+            self._follow(key)
+        return dict(self)
+
+    def _follow(self, key: str) -> None:
+        self._unfollowed.discard(key)
+        followed = self._references.followed(key, self)
+        if followed is not None:
+            self[key] = followed.whole() if isinstance(followed, Referring) else followed
+
+
+def whole(value: JSON) -> JSON:
+    """Give a model with all its references filled in."""
+    return value.whole() if isinstance(value, Referring) else value
+
+
+def _referenced(reference: JSON, older_id: str) -> dict[str, JSON] | None:
+    """
+    Read a reference: `{"id": 9, "type": "users"}`, or only the id.
+
+    Args:
+        older_id: The key that models of 2018 have in place of `id`.
+    """
+    if isinstance(reference, dict):
+        found = reference.get("id")
+        if found is None:
+            found = reference.get(older_id)
+            return {**reference, "id": found} if is_id(found) else None
+        return reference if is_id(found) else None
+    return {"id": reference} if is_id(reference) and reference != 0 else None
+
+
+def is_id(value: JSON) -> bool:
+    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value != "")
+
+
+def _text(value: JSON) -> str:
+    return value.strip() if isinstance(value, str) else ""

@@ -1,0 +1,48 @@
+"""What the API tells is learned: kept in the store, and in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from router.clock import Clock
+from router.messages.directory import Directory
+from router.messages.learning import lesson
+from router.payload import JSON
+from router.spaces.client import Access
+from router.store.base import Store
+from router.store.records import Taught
+
+
+class Learner:
+    """Learns from models of the API as ingress learns from bodies: the newest version counts, whoever brought it."""
+
+    def __init__(self, store: Store, directory: Directory, clock: Clock) -> None:
+        self._store = store
+        self._directory = directory
+        self._clock = clock
+
+    async def learn(self, access: Access, kind: str, models: Sequence[Mapping[str, JSON]]) -> int:
+        """
+        Learn from these; how many of them told something.
+
+        Raises:
+            StoreUnavailable: Nothing was learned.
+        """
+        now = self._clock.now()
+        lessons = [told for model in models if (told := lesson(kind, model)) is not None]
+        known = await self._store.learn(
+            [
+                Taught(
+                    source=access.source,
+                    kind=told.kind,
+                    object_id=told.object_id,
+                    version_at=told.version_at,
+                    facts=told.facts,
+                    learned_at=now,
+                    keeps_before=access.keeps_before,
+                )
+                for told in lessons
+            ]
+        )
+        self._directory.learn_all(access.source, ((each.kind, each.object_id, each.facts) for each in known))
+        return len(known)

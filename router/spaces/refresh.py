@@ -1,0 +1,166 @@
+"""All people and spaces of a source: read at the start, every hour, and sooner when somebody unknown is met."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from router.clock import Clock, Timer
+from router.config.model import Source
+from router.deadlines import done_within
+from router.errors import StoreUnavailable
+from router.messages.directory import SPACES, USERS
+from router.spaces.background import Background
+from router.spaces.client import Access, ApiFailure, SpacesClient
+from router.spaces.figures import Standing
+from router.spaces.learner import Learner
+
+log = logging.getLogger("router.spaces")
+
+EVERY_SECONDS = 3600.0
+SOON_SECONDS = 300.0
+"""Between two reads that somebody asked for."""
+
+START_SECONDS = 5.0
+"""So long does a start wait for names, of all sources together. What is not there by then comes in the background."""
+
+
+class Refreshes:
+    """
+    Reads the people and spaces of every source that has an API.
+
+    Args:
+        sources: Those of the running rule set.
+    """
+
+    def __init__(
+        self,
+        *,
+        sources: Callable[[], Mapping[str, Source]],
+        client: SpacesClient,
+        learner: Learner,
+        standing: Standing,
+        clock: Clock,
+    ) -> None:
+        self._sources = sources
+        self._client = client
+        self._learner = learner
+        self._standing = standing
+        self._clock = clock
+        self._by_source: dict[str, _Refresh] = {}
+        self._background = Background()
+        self._is_on = False
+
+    async def start(self) -> None:
+        """Read everything; come back when that is done, after five seconds at most."""
+        self._is_on = True
+        self.adopt()
+        await done_within(self._background, self._clock, START_SECONDS)
+
+    def adopt(self) -> None:
+        """Ask the sources of the running rule set, and no others. One that is new, or has another key, is read now."""
+        if not self._is_on:
+            return
+        wanted = {name: access for name, source in self._sources().items() if (access := Access.of(source))}
+        for name, refresh in list(self._by_source.items()):
+            if wanted.get(name) != refresh.access:
+                refresh.stop()
+                del self._by_source[name]
+                self._standing.begin_anew(name)
+        for name, access in wanted.items():
+            if name not in self._by_source:
+                refresh = self._by_source[name] = _Refresh(access, self._read, self._clock, self._background)
+                refresh.begin()
+
+    def ask_soon(self, source: str) -> None:
+        """Read a source again, as somebody or a space was met that is not known."""
+        if (refresh := self._by_source.get(source)) is not None:
+            refresh.ask_soon()
+
+    async def stop(self) -> None:
+        """End at once. Safe to call twice."""
+        self._is_on = False
+        for refresh in self._by_source.values():
+            refresh.stop()
+        self._by_source.clear()
+        await self._background.end()
+
+    async def quiet(self) -> None:
+        """Wait until nothing is being read."""
+        await self._background.quiet()
+
+    async def _read(self, access: Access) -> float:
+        """Read all people and spaces; for how many seconds the API wants to be left alone."""
+        lists = await asyncio.gather(self._read_list(access, USERS), self._read_list(access, SPACES))
+        if all(is_read for is_read, _ in lists):
+            self._standing.refreshed(access.source)
+        return max(wait for _, wait in lists)
+
+    async def _read_list(self, access: Access, kind: str) -> tuple[bool, float]:
+        """Read one list; whether all of it could be read, and for how many seconds the API wants to be left alone."""
+        try:
+            async with aclosing(self._client.listed(access, kind)) as listed:
+                async for models in listed:
+                    await self._learner.learn(access, kind, models)
+        except ApiFailure as failure:
+            self._standing.failed(access.source, kind, failure.problem)
+            return False, failure.wait or 0.0
+        except StoreUnavailable:
+            return False, 0.0  # the store has said so itself, and what is known stays
+        except Exception:
+            log.exception("api.bug", extra={"source": access.source, "asked_for": kind})
+            return False, 0.0
+        self._standing.worked(access.source, kind)
+        return True, 0.0
+
+
+class _Refresh:
+    """When one source is read."""
+
+    def __init__(
+        self,
+        access: Access,
+        read: Callable[[Access], Coroutine[Any, Any, float]],
+        clock: Clock,
+        background: Background,
+    ) -> None:
+        self.access = access
+        self._read = read
+        self._clock = clock
+        self._background = background
+        self._task: asyncio.Task[None] | None = None
+        self._timer: Timer | None = None
+        self._due = 0.0
+        self._soonest = 0.0
+
+    def begin(self) -> None:
+        """Read it now."""
+        self._timer = None
+        self._soonest = self._clock.monotonic() + SOON_SECONDS
+        self._task = self._background.begin(self._run())
+
+    def ask_soon(self) -> None:
+        """Read it again before the hour is over; a read that is under way will do."""
+        if self._timer is not None and self._soonest < self._due:
+            self._wait_until(self._soonest)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        left_alone = await self._read(self.access)
+        now = self._clock.monotonic()
+        self._soonest = max(self._soonest, now + left_alone)
+        self._wait_until(now + EVERY_SECONDS)
+
+    def _wait_until(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = due
+        self._timer = self._clock.call_later(due - self._clock.monotonic(), self.begin)
