@@ -141,3 +141,10 @@ def test_escaping_of_html(template: str, html: str) -> None:
     renderer = Renderer({"email/t.j2": template})
     namespace = namespace_of("page.updated", {"page": {"id": 1, "title": "<b> & c"}})
     assert renderer.render(MessageSpec(template="t"), EMAIL, namespace).html == html
+
+
+def test_the_text_part_of_an_own_template_has_its_addresses() -> None:
+    """Who reads without HTML can still follow the links."""
+    renderer = Renderer({"email/t.j2": "<p>See {{ page.title | link('https://x.example/1') }}.</p>"})
+    namespace = namespace_of("page.updated", {"page": {"id": 1, "title": "Plan"}})
+    assert renderer.render(MessageSpec(template="t"), EMAIL, namespace).text == "See Plan (https://x.example/1)."

@@ -13,6 +13,7 @@ import yaml
 from router.events import Markup
 from router.messages import blocks, limits
 from router.messages.filters import FILTERS
+from router.messages.html import MOST_TOKENS, MOST_TOKENS_OF_A_LINE
 from router.messages.render import Renderer
 from router.messages.spec import MessageSpec, Style
 from router.messages.template_tests import TESTING_FILTERS, TESTS
@@ -43,6 +44,8 @@ def limit_table() -> str:
         ("macros inside each other", str(limits.DEEPEST_CALL)),
         ("items of a list or mapping that an expression makes, prints or compares", f"{limits.MOST_ITEMS:,}"),
         ("characters of one template's text", f"{limits.LONGEST_SOURCE:,}"),
+        ("HTML of a page that `text`, `mrkdwn` and `markdown` read", f"{MOST_TOKENS:,} tags and texts"),
+        ("HTML of a page that `excerpt` reads", f"{MOST_TOKENS_OF_A_LINE:,} tags and texts"),
         ("size of a number that a calculation makes", f"{limits.MOST_BITS} bits"),
     ]
     return "| what | at most |\n| --- | --- |\n" + "".join(f"| {what} | {most} |\n" for what, most in figures)

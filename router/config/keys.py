@@ -22,7 +22,7 @@ LATER: Mapping[str, frozenset[str]] = {
     "file": frozenset({"tests"}),
     "destination": frozenset({"bot_token", "channel", "api"}),
     "rule": frozenset({"if", "settle", "digest", "throttle", "hours", "thread", "storm"}),
-    "defaults": frozenset({"zone", "storm"}),
+    "defaults": frozenset({"storm"}),
     "type": frozenset({"teams", "discord", "google-chat", "mattermost"}),
 }
 """Keys and types that the design has and this version does not; they are errors, so that nobody relies on them."""

@@ -29,6 +29,7 @@ from router.config.syntax import position, read_yaml
 from router.config.template_checks import TemplateChecks
 from router.config.trouble_section import check_fallbacks, lint_trouble, read_alerts
 from router.config.validate import Section, fit
+from router.config.zone import read_zone
 from router.destinations.base import Destination
 from router.events import Format
 from router.fields import Model
@@ -40,6 +41,7 @@ TEMPLATES = "templates"
 
 ALERTS = "alerts"
 FORMAT = "format"
+ZONE = "zone"
 _NEEDED = ("sources", "destinations", "rules")
 _TOP_LEVEL = ("sources", PEOPLE, SPACES, "destinations", "rules", "defaults")
 
@@ -174,7 +176,8 @@ class _Loader:
         rules = read_rules(top.entries.get("rules"), defaults.get("rules"), names, self._reading)
         alerts = read_alerts(self._default(top, ALERTS), types, self._reading)
         trees = read_block_files(self._files, self._folder, self._reading)
-        renderer = Renderer(self._files, {name: plain(tree) for name, tree in trees.items()})
+        structures = {name: plain(tree) for name, tree in trees.items()}
+        renderer = Renderer(self._files, structures, read_zone(self._default(top, ZONE), self._reading))
         if not self._reading.lenient:
             templates = TemplateChecks(renderer, self._files, trees, self._folder, self._reading)
             self._check(top, types, rules, templates)
@@ -240,7 +243,7 @@ class _Loader:
             return {}
         if not isinstance(entry.value, MapNode):
             self._reading.error(
-                entry, f"defaults is {kind_of(entry.value)}; expected alerts, format, destinations or rules in it"
+                entry, f"defaults is {kind_of(entry.value)}; expected alerts, format, zone, destinations or rules in it"
             )
             return {}
         found = {}
@@ -249,12 +252,12 @@ class _Loader:
             "rules": (RuleDefaults, RULE_DEFAULTS),
         }
         for key, each in entry.value.entries.items():
-            if key in (ALERTS, FORMAT):
-                continue  # the first is read once the destinations are known, the second stands beneath them
+            if key in {ALERTS, FORMAT, ZONE}:
+                continue  # alerts are read once the destinations are known, the format stands beneath them
             if key in LATER["defaults"]:
                 self._reading.error(each, f"defaults: {not_yet(key)}")
             elif key not in sections:
-                known = (ALERTS, FORMAT, *sections)
+                known = (ALERTS, FORMAT, ZONE, *sections)
                 guess = did_you_mean(key, known)
                 self._reading.error(each, f"unknown key {named(key)}; expected one of: {listed(known)}{guess}")
             elif not isinstance(each.value, MapNode):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, tzinfo
 from functools import partial
 from typing import Any
 
@@ -76,15 +77,21 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         escaping: Of the values that templates print.
         source_of: Gives the text of a template that another one includes, or None.
         budget: Of the rendering under way; whoever begins one starts it.
+        zone: Where the times of messages are read.
     """
 
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
     intercepted_unops = frozenset({"+", "-"})
 
     def __init__(
-        self, escaping: Escaping, source_of: Callable[[str], str | None], budget: Budget, markup: Markup = Markup.TEXT
+        self,
+        escaping: Escaping,
+        source_of: Callable[[str], str | None],
+        budget: Budget,
+        markup: Markup = Markup.TEXT,
+        zone: tzinfo = UTC,
     ) -> None:
-        self.bench = Bench(escaping, budget, markup)
+        self.bench = Bench(escaping, budget, markup, zone)
         super().__init__(
             undefined=Missing,
             loader=FunctionLoader(source_of),

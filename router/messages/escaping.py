@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from router.events import Markup
+from router.messages.entities import resolve_entities
 
 
 class Finished(str):
@@ -122,7 +123,7 @@ _HTML_TAG = re.compile(r"<[^<>]*>")
 
 def read_html(markup: str) -> str:
     """Take tags and escapes away: what is left is plain text."""
-    return html.unescape(_HTML_TAG.sub("", markup))
+    return resolve_entities(_HTML_TAG.sub("", markup))
 
 
 def html_link(text: str, url: str) -> Finished:

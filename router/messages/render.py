@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, tzinfo
 from functools import partial
 from typing import Any
 
@@ -47,14 +48,19 @@ class Renderer:
     Args:
         own_templates: Text by file name, such as `slack/page.j2` or `my-note.j2`.
         structures: What those of them hold that are structures, such as `slack/page.yaml`.
+        zone: Where the times of messages are read.
 
     Attributes:
         inspection: Says what is wrong in the templates of this rule set.
     """
 
     def __init__(
-        self, own_templates: Mapping[str, str] | None = None, structures: Mapping[str, JSON] | None = None
+        self,
+        own_templates: Mapping[str, str] | None = None,
+        structures: Mapping[str, JSON] | None = None,
+        zone: tzinfo = UTC,
     ) -> None:
+        self._zone = zone
         self._library = Library(own_templates or {}, structures)
         self._reader = TemplateReader(FIRST_WORDS, self._library.has)
         self.inspection = Inspection(self._library, self._reader)
@@ -66,7 +72,7 @@ class Renderer:
         self._chosen: dict[tuple[str, str, Format], str] = {}
 
     def _environment(self, escaping: Escaping, markup: Markup) -> TemplateEnvironment:
-        return TemplateEnvironment(escaping, self._included, self._budget, markup)
+        return TemplateEnvironment(escaping, self._included, self._budget, markup, self._zone)
 
     def _quoted(self, text: str) -> str:
         return self._quote(text)
