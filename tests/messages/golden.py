@@ -49,8 +49,8 @@ def written(kind: str, wanted: Format, namespace: Namespace) -> Message:
 
 def known_cases() -> Iterator[tuple[str, str, Namespace]]:
     """Each event with all names, links and changes."""
-    for name, variant, changes, others in CASES:
-        yield name, f"names known{f', {variant}' if variant else ''}", known_namespace(name, changes, others)
+    for name, variant, before, fields in CASES:
+        yield name, f"names known{f', {variant}' if variant else ''}", known_namespace(name, before, fields)
 
 
 def bare_cases() -> Iterator[tuple[str, str, Namespace]]:

@@ -1,68 +1,79 @@
-"""Events as they are seen where people, spaces and pages have names: what a directory adds to their namespaces."""
+"""Events as they are seen where people, spaces and pages have names, and where it is known what was before."""
 
 from __future__ import annotations
 
 import copy
+import json
+from dataclasses import replace
 from typing import Any
 
+from router.events import BEFORE
+from router.messages.context import build_namespace
+from router.messages.directory import PAGES, SPACES, USERS, Directory, Facts
 from router.payload import JSON
-from router.samples import SAMPLES
-from tests.message_bodies import namespace_of
+from router.samples import SAMPLES, sample
+from tests.message_bodies import SITE, make_event
+from tests.message_bodies import SPACES as KIND
 
-PEOPLE = {7: "Grace Hopper", 9: "Kim Osei", 11: "Ada Byrne", 12: "Lin Tran"}
-PARENT = {"id": 5100, "title": "Handbook"}
-PAGE = {"id": 5148, "title": "Release checklist", "slug": "release-checklist", "parent": PARENT}
-SPACE = {"id": 42, "name": "Engineering", "code": "eng"}
 SPACE_LINK = "https://acme.teamwork.com/spaces/eng"
 PAGE_LINK = f"{SPACE_LINK}/page/5148-release-checklist"
 
-_TAGS = {"before": ["draft"], "after": ["urgent", "v2"], "added": ["urgent", "v2"], "removed": ["draft"]}
-_FROM_SALES = {"before": {"id": 7, "name": "Sales"}, "after": SPACE}
-_ARCHIVE = {"id": 5200, "title": "Archive"}
-_VARIANTS: dict[str, list[tuple[str, dict[str, JSON], dict[str, Any]]]] = {
+
+def _directory() -> Directory:
+    known: list[tuple[str, str, Facts]] = [
+        (USERS, "7", {"name": "Grace Hopper"}),
+        (USERS, "9", {"name": "Kim Osei"}),
+        (USERS, "11", {"name": "Ada Byrne"}),
+        (USERS, "12", {"name": "Lin Tran"}),
+        (SPACES, "42", {"name": "Engineering", "code": "eng"}),
+        (SPACES, "7", {"name": "Sales", "code": "sales"}),
+        (PAGES, "5100", {"title": "Handbook"}),
+        (PAGES, "5200", {"title": "Archive"}),
+        (PAGES, "5148", {"title": "Release checklist", "slug": "release-checklist", "parent": "5100", "space": "42"}),
+    ]
+    directory = Directory()
+    directory.learn_all("spaces", known)
+    return directory
+
+
+_DIRECTORY = _directory()
+
+_VARIANTS: dict[str, list[tuple[str, Facts, dict[str, JSON]]]] = {
     "page.updated": [
-        ("renamed", {"title": {"before": "Releases", "after": "Release checklist"}}, {}),
-        ("new tags", {"tags": _TAGS}, {}),
-        ("published", {"state": {"before": "draft", "after": "active"}}, {}),
+        ("renamed", {"title": "Releases"}, {}),
+        ("new tags", {"tags": ["draft"]}, {"tags": [{"name": "urgent"}, {"name": "v2"}]}),
+        ("published", {"state": "draft"}, {}),
     ],
     "page.updated.moved": [
-        ("below another page", {"parent": {"before": PARENT, "after": _ARCHIVE}}, {"page": {"parent": _ARCHIVE}}),
-        ("to the top", {"parent": {"before": PARENT, "after": None}}, {"page": {"parent": None}}),
-        ("to another space", {"space": _FROM_SALES, "parent": {"before": None, "after": PARENT}}, {}),
+        ("below another page", {"parent": "5100"}, {}),
+        ("to the top", {"parent": "5100"}, {"parentId": None}),
+        ("to another space", {"space": "7", "parent": None}, {"parentId": 5100}),
     ],
     "user.updated": [
-        ("by themselves", {}, {"actor": {"id": 11, "name": "Ada Byrne"}}),
-        ("another role", {"role": {"before": "reader", "after": "admin"}}, {}),
-        ("another name", {"name": {"before": "Ada King", "after": "Ada Byrne"}}, {}),
+        ("by themselves", {}, {"updatedBy": {"id": 11, "type": "users"}}),
+        ("another role", {"role": "member"}, {"isAdmin": True}),
+        ("another name", {"name": "Ada King"}, {}),
     ],
-}  # fmt: skip
-"""What is known to have changed, and what else is different then."""
+}
+"""What was known before, and what is different in the body."""
 
 CASES = [
-    (name, variant, changes, others)
+    (name, variant, before, fields)
     for name in SAMPLES
-    for variant, changes, others in [("", {}, {}), *_VARIANTS.get(name, [])]
+    for variant, before, fields in [("", {}, {}), *_VARIANTS.get(name, [])]
 ]
 
 
-def known_namespace(name: str, changes: JSON, others: dict[str, Any] | None = None) -> dict[str, JSON]:
-    """The namespace of a sample of which everything is known that can be."""
-    namespace: dict[str, Any] = copy.deepcopy(namespace_of(name))
-    resource = namespace["event"]["resource"]
-    if resource not in ("space", "user", "access", "pluginstate"):
-        namespace["page"] = {**PAGE, **(namespace["page"] or {})}
-    if resource not in ("space", "user"):
-        namespace["space"] = {**(namespace["space"] or {}), **SPACE}
-        if resource not in ("access", "pluginstate") and not _is_gone(name):
-            namespace["link"] = PAGE_LINK
-    model = namespace[resource]
-    for person in (namespace["actor"], model.get("requester"), *(each["requester"] for each in model.get("items", []))):
-        if person is not None and person["id"] in PEOPLE:
-            person["name"] = PEOPLE[person["id"]]
-    for word, fields in (others or {}).items():
-        namespace[word] = {**(namespace[word] or {}), **fields}
-    return {**namespace, "changes": changes}
+def known_namespace(name: str, before: Facts, fields: dict[str, JSON] | None = None) -> dict[str, Any]:
+    """
+    The namespace of a sample of which everything is known that can be; a copy, to do with as one likes.
 
-
-def _is_gone(name: str) -> bool:
-    return name in ("page.deleted", "page.updated.trashed", "space.deleted")
+    Args:
+        before: What was known of the event's object.
+        fields: Of its model, in the place of those of the sample.
+    """
+    body = json.loads(sample(name))
+    ((root, model),) = body.items()
+    event = make_event(name, {root: model | fields} if fields else body)
+    event = replace(event, facts={BEFORE: before} if before else {})
+    return copy.deepcopy(build_namespace(event, KIND, SITE, _DIRECTORY.names("spaces")))

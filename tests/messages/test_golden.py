@@ -130,7 +130,8 @@ def test_nothing_leads_to_what_is_gone(name: str) -> None:
 @pytest.mark.parametrize("name", SAMPLES)
 def test_hostile_texts_arrive_as_text(name: str, title: str) -> None:
     """Titles, names and comments that look like mentions and links, or are endless, are sent, and call nobody."""
-    namespace: dict[str, Any] = known_namespace(name, {"title": {"before": title, "after": title + "!"}})
+    namespace: dict[str, Any] = known_namespace(name, {})
+    namespace["changes"] = {"title": {"before": title, "after": title + "!"}}
     resource = namespace["event"]["resource"]
     for word in ("actor", "page", "space", resource):
         if namespace[word] is not None:

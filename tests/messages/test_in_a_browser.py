@@ -30,7 +30,8 @@ parent.document.title += `;${innerWidth} ${document.documentElement.scrollWidth}
 
 def document() -> str:
     """A mail that has every part, with a title that no line can hold, as it leaves."""
-    namespace: dict[str, Any] = known_namespace("page.created", {"name": {"before": "a", "after": "b" * 90}})
+    namespace: dict[str, Any] = known_namespace("page.created", {})
+    namespace["changes"] = {"name": {"before": "a", "after": "b" * 90}}
     namespace["page"] = {**namespace["page"], "title": "x" * 150, "changeMessage": "y" * 300}
     message = written("email", "full", namespace)
     sender = Mailbox("wiki@example.com")
