@@ -22,7 +22,7 @@ USERS, SPACES, PAGES = KINDS_OF_OBJECT = "users", "spaces", "pages"
 Facts: TypeAlias = Mapping[str, JSON]
 """
 What is known of an object. Users: `name`, `email`, `state`, `role` (`admin` or `member`); spaces: `name`, `code`,
-`state`; pages: `title`, `slug`, `space` and `parent` (ids or None), `state`, `tags` (names). What was not told is missing.
+`state`; pages: `title`, `slug`, `space` and `parent` (ids or None), `state`, `tags` (names). Untold keys are missing.
 """
 
 Seen: TypeAlias = Mapping[str, Mapping[str, Facts | None]]
