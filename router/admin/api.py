@@ -122,7 +122,7 @@ class StatsHandler(AdminHandler):
         shown = statistics(stats, self.parts.rulesets.current.destinations, self.parts.clock.now())
         known = self.parts.directory.counts()
         apis = {name: self.shown.api(name, figures, known) for name, figures in self.parts.names.figures().items()}
-        self.answer({**shown, "apis": apis})
+        self.answer({**shown, "apis": apis} if apis else shown)
 
 
 class RejectedHandler(AdminHandler):

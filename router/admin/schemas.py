@@ -376,8 +376,8 @@ SCHEMAS: Mapping[str, Schema] = {
                     }
                 },
             ),
-            "apis": by_name(ref("ApiStats"), "The Spaces API of each source that has an `api_key`, by source.", {}),
         },
+        {"apis": by_name(ref("ApiStats"), "Where sources have an `api_key`: how the Spaces API of each stands.", {})},
     ),
     "DestinationStats": record(
         "How a destination stands.",
