@@ -306,6 +306,7 @@ def serve(settings: Settings, environ: Mapping[str, str]) -> int:
     configure_logging(settings.log_format, settings.log_level, redactor)
     allow_many_descriptors()
     gc.set_threshold(_COLLECT_AFTER)
+    gc.freeze()  # what is there now stays, and is not looked at again and again
     return asyncio.run(_serve(App, settings, configuration, environ, redactor))
 
 

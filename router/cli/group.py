@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from router import __version__
+from router.collecting import uncollected
 
 FAILED = 1
 BAD_CONFIGURATION = 78
@@ -84,7 +85,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"router.cli.{cmd_name.replace('-', '_')}").command
+        with uncollected():
+            command: click.Command = importlib.import_module(f"router.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def resolve_command(

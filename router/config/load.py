@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from router.collecting import uncollected
 from router.config import destination_section, rule_section, source_section
 from router.config.block_files import read_block_files
 from router.config.destination_section import COMMON_KEYS, Types, read_destinations
@@ -63,7 +64,8 @@ def load(path: Path, environ: Mapping[str, str], missing: list[str] | None = Non
     folder = path.parent / TEMPLATES
     files, watched = read_own_templates(folder, reading)
     outside = Outside(environ, path.parent, missing=missing)
-    loaded = _Loader(reading, outside, files, folder).build(path)
+    with uncollected():
+        loaded = _Loader(reading, outside, files, folder).build(path)
     return _watching(loaded, (path, *watched, *outside.watched))
 
 
