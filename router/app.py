@@ -233,8 +233,9 @@ class App:
     async def _remember(self, configuration: Configuration) -> None:
         """Take into memory what was learned before, as conditions look nowhere else."""
         for name in configuration.sources:
-            for known in await self.store.newest_objects(name, MOST_REMEMBERED // len(configuration.sources)):
-                self.directory.learn(known.source, known.kind, known.object_id, known.facts)
+            self.directory.recall(
+                name, await self.store.newest_objects(name, MOST_REMEMBERED // len(configuration.sources))
+            )
 
     def _start_admin(self) -> None:
         """Listen before anything is sent, so that an address in use ends a start that has done nothing."""

@@ -221,8 +221,13 @@ class Store(Protocol):
         """Look objects up by source, kind and id; those of which nothing is known are left out."""
         ...
 
-    async def newest_objects(self, source: str, limit: int) -> Sequence[KnownObject]:
-        """List what was learned last of a source, people and spaces before pages; what comes first stands last."""
+    async def newest_objects(self, source: str, limit: int) -> Sequence[tuple[str, str, bytes]]:
+        """
+        List what was learned last of a source, people and spaces before pages; what comes first stands last.
+
+        Returns:
+            Kind, id, and facts as JSON: at a start there are many, and few of them will be looked at.
+        """
         ...
 
     # Forgetting

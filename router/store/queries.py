@@ -266,13 +266,14 @@ def objects(connection: apsw.Connection, keys: Collection[tuple[str, str, str]])
     return [_object_from_row(row) for row in rows if row is not None]
 
 
-def newest_objects(connection: apsw.Connection, source: str, limit: int) -> list[KnownObject]:
+def newest_objects(connection: apsw.Connection, source: str, limit: int) -> list[tuple[str, str, bytes]]:
     """List what was learned last; what is most likely to be asked for stands at the end."""
     rows = connection.execute(
-        f"SELECT {_OBJECT_COLUMNS} FROM objects WHERE source = ? ORDER BY kind = 'pages', learned_at DESC LIMIT ?",
+        "SELECT kind, object_id, CAST(facts AS BLOB) FROM objects WHERE source = ?"
+        " ORDER BY kind = 'pages', learned_at DESC LIMIT ?",
         (source, limit),
-    ).fetchall()
-    return [_object_from_row(row) for row in reversed(rows)]
+    )
+    return [(str(kind), str(object_id), bytes(facts)) for kind, object_id, facts in rows][::-1]
 
 
 def objects_before(connection: apsw.Connection, before: datetime, limit: int) -> list[tuple[str, str, str]]:
