@@ -29,6 +29,7 @@ COMMANDS = {
     "send": "Send a signed sample delivery to a router.",
     "send-test": "Send a test message to a destination.",
     "deliveries": "List what the router sent or tries to send.",
+    "tail": "Show events and deliveries as they happen.",
     "show": "Show one event or one delivery in full.",
     "replay": "Send once more what did not arrive.",
     "release": "Send now what waits for its time.",
@@ -38,7 +39,7 @@ COMMANDS = {
 }
 
 LATER = frozenset(
-    "preview explain test backtest tail schema".split()  # noqa: SIM905
+    "preview explain test backtest schema".split()  # noqa: SIM905
 )
 """Commands which later versions bring."""
 
