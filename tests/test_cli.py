@@ -102,7 +102,7 @@ def test_events_lists_the_catalogue() -> None:
         (["deliverys"], "Did you mean 'deliveries'?"),
         (["SERVE"], "Did you mean 'serve'?"),
         (["nonsense"], "No such command 'nonsense'."),
-        (["tail"], "'tail' is not available in this version yet."),
+        (["backtest"], "'backtest' is not available in this version yet."),
         (["explain"], "'explain' is not available in this version yet."),
         (["events", "--needed"], "No such option"),
         (["serve", "--lisen", "x:1"], "--listen"),

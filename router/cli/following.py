@@ -34,8 +34,8 @@ def follow(router: Router, query: Mapping[str, str], show: Callable[[Record], No
         _listen(router, query, show, _nothing)
     except NothingAnswers as nothing:
         raise Failed(
-            f"{nothing}. Only a running router can be followed: start it with `spaces-router serve`, or say with --admin"
-            " where its admin side listens."
+            f"{nothing}. Only a running router can be followed: start it with `spaces-router serve`, or say with"
+            " --admin where its admin side listens."
         ) from None
     while True:
         _note(f"The router at {router.admin.url} went away; waiting for it to come back. Ctrl-C ends this.")

@@ -43,8 +43,8 @@ def command(
     *,
     admin: Admin,
     admin_token_file: Path | None,
-    format: str | None,
-    **filters: str | None,  # noqa: A002
+    format: str | None,  # noqa: A002 - the option is called so
+    **filters: str | None,
 ) -> int:
     """
     Show events and deliveries as they happen.
