@@ -42,10 +42,11 @@ def command(
     data: Path,
 ) -> int:
     """
-    List the events that Spaces can send, one per line with its title; or which of them a rule file needs.
+    List the events of Spaces, or those that your rules need.
 
-    The names are what stands under `events` in the rule file, and what `spaces-router send` can send. The title is
-    what a message says for `{{ event.title }}`. Rules match other names too, should Spaces send any.
+    One per line with its title. The names are what stands under `events` in the rule file, and what `spaces-router
+    send` can send. The title is what a message says for `{{ event.title }}`. Rules match other names too, should
+    Spaces send any.
 
     With --needed it reads a rule file, and prints a checklist for the webhook's settings in Spaces: what to tick, and
     for which rules. What is ticked already is told by what came so far: it asks the running router, or reads its store.

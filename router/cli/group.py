@@ -25,7 +25,7 @@ COMMANDS = {
     "serve": "Run the router.",
     "demo": "Show the router at work on sample deliveries.",
     "check": "Say what is wrong with a rule file, or what it holds.",
-    "events": "List the events that Spaces can send, or those that your rules need.",
+    "events": "List the events of Spaces, or those that your rules need.",
     "send": "Send a signed sample delivery to a router.",
     "send-test": "Send a test message to a destination.",
     "deliveries": "List what the router sent or tries to send.",

@@ -123,8 +123,8 @@ def _when(need: Need, one: Checklist, now: datetime) -> str:
         return ""
     if need.event in one.seen:
         came = f"came {ago(one.seen[need.event], now)}"
-        return came if need.rules else click.style(f"{came}, for nothing", fg="yellow")
-    return "never came" if need.rules else ""
+        return came if need.rules else click.style(f"{came}, for no rule", fg="yellow")
+    return "not seen yet" if need.rules else ""
 
 
 def _notes(one: Checklist) -> list[str]:
@@ -134,27 +134,32 @@ def _notes(one: Checklist) -> list[str]:
         notes.append("No rule can match an event of this source.")
     if one.seen is None:
         notes.append(
-            "What is ticked now cannot be known: no router runs, and there is no store. Name one with --admin or --data."
+            "What is ticked now cannot be known: no router runs, and there is no store here. Name one with --admin or"
+            " --data."
         )
     elif not one.seen:
         notes.append("What is ticked now cannot be known: nothing has come from this source yet.")
     if one.for_nothing:
         notes.append(
-            f"Ticked, and no rule needs {_them(one.for_nothing)}: {', '.join(one.for_nothing)}. You can untick"
-            f" {_them(one.for_nothing)}; all that is lost are the names of people, spaces and pages that the router"
-            " learns from events."
+            f"Ticked, for {_they(one.for_nothing)} came, and needed by no rule: {', '.join(one.for_nothing)}. You can"
+            f" untick {_them(one.for_nothing)}; all that is lost are the names of people, spaces and pages that the"
+            " router learns from events."
         )
     if one.missing:
         notes.append(
-            f"Needed, but not among what is stored: {', '.join(one.missing)}. Either nothing of the kind has happened,"
-            " or it is not ticked: have a look in Spaces."
+            f"Needed, and not seen yet: {', '.join(one.missing)}. Either nothing of the kind has happened since the"
+            " oldest event that is stored, or it is not ticked: have a look in Spaces."
         )
     if one.source.expect_every is not None:
         notes.append(
-            f"An alert comes when nothing did for {format_duration(one.source.expect_every)} (`expect_every`), whatever"
-            " it is: keep something ticked that happens more often than that."
+            f"An alert is sent when nothing came for {format_duration(one.source.expect_every)} (`expect_every`),"
+            " whatever it is: keep something ticked that happens more often than that."
         )
     return notes or [f"All {counted(len(one.wanted), 'event')} came before, and none for nothing."]
+
+
+def _they(names: Sequence[str]) -> str:
+    return "it" if len(names) == 1 else "they"
 
 
 def _them(names: Sequence[str]) -> str:
@@ -171,7 +176,7 @@ def _as_json(one: Checklist) -> dict[str, JSON]:
         "kind": one.source.kind.name,
         "tick": [need.event for need in one.wanted],
         "untick": one.for_nothing if known else None,
-        "never_came": one.missing if known else None,
+        "not_seen": one.missing if known else None,
         "events": [
             {
                 "name": need.event,
