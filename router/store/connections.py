@@ -235,7 +235,7 @@ def _committed(connection: apsw.Connection, told: Sequence[Event | int]) -> Sequ
     changes = list(dict.fromkeys(change if isinstance(change, int) else change.id for change in told))
     events = {change.id: change for change in told if not isinstance(change, int)}
     try:
-        deliveries = queries.as_listed(connection.execute, (number for number in changes if number not in events))
+        deliveries = queries.as_listed(connection.execute, [number for number in changes if number not in events])
     except Exception:  # it is committed, and must not seem to have failed
         log.exception("store.unexpected_error", extra={"problem": "what was committed could not be told"})
         return list(events.values())
