@@ -290,6 +290,15 @@ async def test_the_end_of_the_router_ends_the_stream(router: RunningRouter) -> N
         assert brief(await stream.take(4)) == ["event page.updated", "delivery sending", "delivery delivered"]
 
 
+async def test_a_reader_that_takes_nothing_does_not_hold_up_the_end(router: RunningRouter) -> None:
+    """A stop of the router waits for such a reader for a moment only."""
+    with lazy_reader(router):
+        await until(lambda: readers(router) == 1)
+        await flood(router)
+        async with asyncio.timeout(10):
+            await router.app.stop()
+
+
 async def test_asking_for_the_head_alone(router: RunningRouter) -> None:
     """HEAD tells what would come, and does not follow."""
     answered = await router.client.head(f"{router.app.admin_url}/api/v1/tail")

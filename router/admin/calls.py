@@ -23,6 +23,7 @@ from router.admin.schemas import (
     or_null,
     text,
 )
+from router.admin.tails import DELIVERIES, EVENTS
 from router.events import DeliveryState
 
 PARAMETERS: Mapping[str, Schema] = {
@@ -191,7 +192,7 @@ _READING = (
         query=("name", "source", "rule", "destination", "state", "only"),
         own={
             "name": text("Pattern of the names of events, as in rules.", "page.*"),
-            "only": choice("Events or deliveries only.", ["events", "deliveries"]),
+            "only": choice("Events or deliveries only.", (EVENTS, DELIVERIES)),
         },
         codes={503: ("stopping", "too_many_readers")},
     ),
