@@ -1,5 +1,4 @@
 """Spaces Router: rule-based forwarding of Teamwork Spaces webhooks."""
 
-from importlib.metadata import version
-
-__version__ = version("spaces-router")
+__version__ = "0.1.0"
+"""The package takes it from here. Asking the installed package for it would cost every start a tenth of its time."""

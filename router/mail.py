@@ -156,7 +156,7 @@ def compose(letter: Letter) -> bytes:
     text = _clean(letter.text).rstrip("\n") + "\n"
     mail.set_content(text)
     if letter.html.strip():
-        document = _clean(_framed(letter.html, header_text(letter.subject)))
+        document = whole_document(letter.html, letter.subject)
         mail.add_alternative(document, subtype="html")
         # From what it parts, so that it does not stand in there; and so that a repetition has the same bytes.
         mail.set_boundary(f"=_{sha256((letter.key + text + document).encode()).hexdigest()[:40]}")
@@ -251,6 +251,11 @@ div > p:first-child {{ margin-top: 0; }}
 No colour is set but by the reader's own program, light or dark; narrow windows wrap. Styles stand beside what they
 style, since some programs drop style sheets.
 """
+
+
+def whole_document(html: str, subject: str) -> str:
+    """Put the HTML of a mail into its frame: what a reader's program, or a browser, shows."""
+    return _clean(_framed(html, header_text(subject)))
 
 
 def _framed(fragment: str, title: str) -> str:

@@ -113,6 +113,15 @@ def test_a_source_that_no_rule_is_about(tmp_path: Path) -> None:
     assert "No rule can match an event of this source." in result.stdout
 
 
+def test_secrets_do_not_matter(tmp_path: Path) -> None:
+    """The checklist can be made where the variables of the rule file are not set."""
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(f"sources:\n  spaces: {{token: '${{SPACES_TOKEN}}'}}\n{RULES}")
+    result = invoke("events", "--needed", "--rules", str(rules), "--admin", "127.0.0.1:1", "--data", str(tmp_path))
+    assert result.exit_code == 0, result.stderr
+    assert "spaces (teamwork-spaces): tick 2 of 21 events" in result.stdout
+
+
 def test_a_rule_file_with_problems(tmp_path: Path) -> None:
     """The problems are told, and nothing is guessed."""
     rules = tmp_path / "rules.yaml"

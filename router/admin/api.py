@@ -15,6 +15,7 @@ from router.admin.health import HealthyHandler, ReadyHandler, ReloadHandler
 from router.admin.metrics import MetricsHandler
 from router.admin.openapi import OpenApiHandler
 from router.admin.parts import Parts
+from router.admin.preview import PreviewHandler
 from router.admin.purge import PurgeHandler
 from router.admin.query import Query, path_id, write_cursor
 from router.admin.refusal import not_found, unknown
@@ -122,7 +123,7 @@ class StatsHandler(AdminHandler):
         shown = statistics(stats, self.parts.rulesets.current.destinations, self.parts.clock.now())
         known = self.parts.directory.counts()
         apis = {name: self.shown.api(name, figures, known) for name, figures in self.parts.names.figures().items()}
-        self.answer({**shown, "apis": apis})
+        self.answer({**shown, "apis": apis} if apis else shown)
 
 
 class RejectedHandler(AdminHandler):
@@ -196,6 +197,7 @@ ROUTES: Sequence[tuple[str, type[AdminHandler]]] = (
     ("/api/v1/deliveries/([0-9]{1,30})", DeliveryHandler),
     ("/api/v1/deliveries/([0-9]{1,30})/replay", ReplayHandler),
     ("/api/v1/deliveries/([0-9]{1,30})/release", ReleaseHandler),
+    ("/api/v1/preview", PreviewHandler),
     ("/api/v1/replay", BulkReplayHandler),
     ("/api/v1/rejected", RejectedHandler),
     ("/api/v1/rejected/([0-9]{1,30})/replay", RejectedReplayHandler),

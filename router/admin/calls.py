@@ -12,6 +12,7 @@ from typing import Any
 
 from router.admin.query import DEFAULT_LIMIT, MOST
 from router.admin.schemas import (
+    ANYTHING,
     FINAL_STATES,
     NO_DESTINATION,
     Schema,
@@ -307,4 +308,24 @@ _PURGE = Call(
     example={"before": "2026-02-01T00:00:00Z", "state": ["delivered", "dead"], "dry_run": True},
 )
 
-CALLS: Sequence[Call] = (*_HEALTH, *_READING, *_REPLAY, _PURGE)
+_PREVIEW = Call(
+    "POST /api/v1/preview",
+    "preview",
+    "Events",
+    "Which rules would match an event, and what they would send",
+    "What would become of it.",
+    "Preview",
+    says="Nothing is stored or sent. Rule text is read without the environment and without files of secrets.",
+    body={
+        "event": text("Its name.", "page.updated", pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", maxLength=200),
+        "payload": ANYTHING | {"description": "Its body, any JSON value; left out, the sample of the event."},
+        "rules": or_null(text("The text of a rule file; left out or null, the rule set in use.")),
+        "source": or_null(text("The source that it counts as one of.", "spaces", minLength=1)),
+    },
+    required=("event",),
+    example={"event": "page.updated", "payload": {"page": {"id": 5148, "title": "Release checklist"}}},
+    codes={422: ("unknown_source",)},
+    more={422: "InvalidRules"},
+)
+
+CALLS: Sequence[Call] = (*_HEALTH, *_READING, _PREVIEW, *_REPLAY, _PURGE)

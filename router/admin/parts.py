@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from router.admin.tails import Tails
@@ -29,6 +30,7 @@ class Parts:
         queue_limit: Deliveries that are not final, beyond which no event is taken.
         tails: Who follows events and deliveries as they happen.
         free_bytes: Tells the free bytes on the disk of the store, or raises OSError.
+        compiling: Held by whoever compiles a rule text that came with a request: one at a time.
     """
 
     store: Store
@@ -47,3 +49,4 @@ class Parts:
     queue_limit: int
     tails: Tails
     free_bytes: Callable[[], int]
+    compiling: asyncio.Lock = field(default_factory=asyncio.Lock)

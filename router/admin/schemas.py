@@ -332,6 +332,30 @@ SCHEMAS: Mapping[str, Schema] = {
             "count": count(example=1),
         },
     ),
+    "Preview": record(
+        "What would become of an event.",
+        {
+            "event": text("Name of the event.", "page.updated"),
+            "source": text("Name of the source that it counts as one of.", "spaces"),
+            "ruleset": RULESET,
+            "matches": many(RULE, "Those that match."),
+            "verdicts": many(ref("Verdict"), "Of every rule, in the order of the file."),
+            "deliveries": many(ref("Draft"), "Those that would be made, in the order of the file."),
+        },
+    ),
+    "Draft": record(
+        "A delivery that would be made.",
+        {
+            "rule": RULE,
+            "destination": DESTINATION,
+            "type": or_null(text("Type of the destination; null where its settings are not known.", "slack")),
+            "reason": or_null(
+                text("Why nothing would be sent: `render error`, `empty message`, `destination removed`, …")
+            ),
+            "message": _MESSAGE,
+            "message_error": or_null(text("Why there is no message.", "message, line 1: …")),
+        },
+    ),
     "Purged": record(
         "What this part removed or, with `dry_run`, would remove.",
         {
@@ -359,8 +383,8 @@ SCHEMAS: Mapping[str, Schema] = {
                     }
                 },
             ),
-            "apis": by_name(ref("ApiStats"), "The Spaces API of each source that has an `api_key`, by source.", {}),
         },
+        {"apis": by_name(ref("ApiStats"), "Where sources have an `api_key`: how the Spaces API of each stands.", {})},
     ),
     "DestinationStats": record(
         "How a destination stands.",

@@ -9,6 +9,7 @@ from datetime import datetime
 from router.clock import rfc3339
 from router.config.model import Configuration
 from router.config.problems import Problem
+from router.delivery.preview import Draft, Preview
 from router.destinations.base import Destination
 from router.events import Attempt, DeliveryState, Event, Message, Rejection
 from router.messages.directory import KINDS_OF_OBJECT
@@ -189,6 +190,30 @@ class Shown:
             "outcome": attempt.outcome.value,
             "status": attempt.status,
             "detail": self._text(attempt.detail),
+        }
+
+    # Previews
+
+    def preview(self, preview: Preview) -> dict[str, JSON]:
+        """What would become of an event."""
+        return {
+            "event": self._text(preview.event.name),
+            "source": preview.event.source,
+            "ruleset": preview.ruleset,
+            "matches": preview.matches,
+            "verdicts": [self._verdict(verdict) for verdict in preview.verdicts],
+            "deliveries": [self._draft(draft) for draft in preview.drafts],
+        }
+
+    def _draft(self, draft: Draft) -> dict[str, JSON]:
+        message = draft.message
+        return {
+            "rule": draft.rule,
+            "destination": draft.destination,
+            "type": draft.type_name,
+            "reason": draft.reason or None,
+            "message": None if message is None else Mask(self.redactor).value(message.as_json()),
+            "message_error": self._optional(draft.error),
         }
 
     # The rest

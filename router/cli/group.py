@@ -26,6 +26,7 @@ COMMANDS = {
     "demo": "Show the router at work on sample deliveries.",
     "check": "Say what is wrong with a rule file, or what it holds.",
     "events": "List the events of Spaces, or those that your rules need.",
+    "preview": "Show which rules match an event, and what they would send.",
     "send": "Send a signed sample delivery to a router.",
     "send-test": "Send a test message to a destination.",
     "deliveries": "List what the router sent or tries to send.",
@@ -39,7 +40,7 @@ COMMANDS = {
 }
 
 LATER = frozenset(
-    "preview explain test backtest schema".split()  # noqa: SIM905
+    "explain test backtest schema".split()  # noqa: SIM905
 )
 """Commands which later versions bring."""
 
@@ -48,6 +49,7 @@ Examples:
   spaces-router demo                     see it work, without any set-up
   spaces-router init                     write a rule file to begin with
   spaces-router check rules.yaml         is my rule file right?
+  spaces-router preview page.updated     what would it send?
   spaces-router serve --rules rules.yaml
   spaces-router deliveries --state dead  what did not arrive?
 

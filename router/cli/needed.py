@@ -65,7 +65,7 @@ def report(rules: Path, router: Router, data: Path, form: str) -> int:
     Raises:
         Failed: The rule file cannot be used; or there is a history, but it cannot be read.
     """
-    configuration = read_rules(rules, "nothing can be said of what it needs")
+    configuration = read_rules(rules, "nothing can be said of what it needs", missing=[])  # no secret matters here
     sources = configuration.sources.values()
     history: Mapping[str, Mapping[str, datetime]] | None
     try:

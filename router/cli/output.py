@@ -135,12 +135,17 @@ def paragraph(text: str, indent: str = "", *, hanging: str = "", most: int | Non
     return wrapper.fill(text)
 
 
-def indented(text: str, indent: str) -> str:
-    """Wrap each line of a text from outside, and set it off."""
+def wrapped(text: str, columns: int) -> list[str]:
+    """Cut a text from outside into lines that fit; words are kept whole, so that addresses can be copied."""
     lines: list[str] = []
     for line in plain_lines(text).split("\n"):
-        lines += textwrap.wrap(line, width() - len(indent), break_long_words=False, break_on_hyphens=False) or [""]
-    return "\n".join(f"{indent}{line}".rstrip() for line in lines)
+        lines += textwrap.wrap(line, columns, break_long_words=False, break_on_hyphens=False) or [""]
+    return lines
+
+
+def indented(text: str, indent: str) -> str:
+    """Wrap each line of a text from outside, and set it off."""
+    return "\n".join(f"{indent}{line}".rstrip() for line in wrapped(text, width() - len(indent)))
 
 
 def parse_time(text: str) -> datetime:

@@ -245,7 +245,8 @@ def _own_deliveries(event: Mapping[str, Any], now: datetime) -> Iterator[str]:
         yield from delivery_lines(own, now, indent="  ")
     elif not event["rules"]:
         yield paragraph("No rule matched, so there was nothing to send.", "  ")
-        yield f"  To judge it by the rules of today: spaces-router replay --event {event['id']}"
+        yield f"  What the rules of today would make of it: spaces-router preview {event['id']}"
+        yield f"  To judge it by them and send what they say: spaces-router replay --event {event['id']}"
     yield ""
 
 

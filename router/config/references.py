@@ -20,14 +20,17 @@ MAX_SECRET_BYTES = 64 * 1024
 _LONGEST_REASON = 300
 
 # Valid as a name, as a key in base64, and as a host that no resolver knows (RFC 2606).
-_UNRESOLVED = "unresolvable"
+UNRESOLVED = "unresolvable"
+"""Stands for what could not be looked up; what is built with it can send nothing."""
 _UNRESOLVED_URL = "https://unresolvable.invalid/"
 _UNRESOLVED_BY_KEY = {
     "url": _UNRESOLVED_URL,
     "url_file": _UNRESOLVED_URL,
-    "smtp": "smtp://localhost",  # which goes with any other setting
+    "smtp": "smtp://localhost.",  # which goes with any other setting; the dot tells it from one of the rule file
     **dict.fromkeys(("from", "to", "cc", "bcc", "reply_to"), "nobody@unresolvable.invalid"),
 }
+
+_NO_PLACE = re.compile(r"\bunresolvable\.invalid$|^localhost\.(:\d+)?$")
 
 _REFERENCE = re.compile(r"(\$?)\$\{([^}]*)(\}?)")
 _CONTENT = re.compile(r"([A-Z_][A-Z0-9_]*)(?:(:-|:\?)(.*))?", re.ASCII | re.DOTALL)
@@ -46,15 +49,32 @@ class Outside:
         environ: None where references are left unresolved.
         folder: Of the rule file, which file names are relative to; None where no file is read.
         watched: Files that were read or looked for.
+        missing: Collects the variables and files that are not there, where nothing is to be sent; None where they are
+            errors.
     """
 
     environ: ReadMapping[str, str] | None
     folder: Path | None
     watched: list[Path] = field(default_factory=list)
+    missing: list[str] | None = None
+
+
+def is_unresolved(place: str) -> bool:
+    """Tell whether a host, with its port or a mailbox before it, stands for one that could not be looked up."""
+    return _NO_PLACE.search(place) is not None
 
 
 class _Unset(Exception):
-    """A reference cannot be resolved; the sentence says why."""
+    """
+    A reference cannot be resolved; the sentence says why.
+
+    Args:
+        missing: The variable that is not set; empty where the reference itself is wrong.
+    """
+
+    def __init__(self, sentence: str, missing: str = "") -> None:
+        super().__init__(sentence)
+        self.missing = missing
 
 
 def expand(node: Node, reading: Reading, outside: Outside, key: str = "") -> Node:
@@ -85,7 +105,9 @@ def _expanded(node: Scalar, reading: Reading, outside: Outside, key: str) -> Sca
             return _resolve(found[2], bool(found[3]), outside.environ)
         except _Unset as error:
             failed = True
-            if outside.environ is not None:
+            if outside.missing is not None and error.missing:
+                outside.missing.append(error.missing)
+            elif outside.environ is not None:
                 _report(str(error), found, node, reading)
             return ""
 
@@ -103,7 +125,7 @@ def _report(sentence: str, found: re.Match[str], node: Scalar, reading: Reading)
 
 
 def _stand_in(node: Scalar, key: str) -> Scalar:
-    return replace(node, value=_UNRESOLVED_BY_KEY.get(key, _UNRESOLVED), outside=True, unresolved=True)
+    return replace(node, value=_UNRESOLVED_BY_KEY.get(key, UNRESOLVED), outside=True, unresolved=True)
 
 
 def _resolve(content: str, closed: bool, environ: ReadMapping[str, str] | None) -> str:
@@ -122,10 +144,11 @@ def _resolve(content: str, closed: bool, environ: ReadMapping[str, str] | None) 
         return value or rest
     if operator == ":?" and not value:
         why = " ".join(rest.split())[:_LONGEST_REASON] or "it is required"
-        raise _Unset(f"the environment variable {name} is not set: {why}")
+        raise _Unset(f"the environment variable {name} is not set: {why}", name)
     if value is None:
         raise _Unset(
-            f"the environment variable {name} is not set; set it for the router, or give a default: ${{{name}:-…}}"
+            f"the environment variable {name} is not set; set it for the router, or give a default: ${{{name}:-…}}",
+            name,
         )
     return value
 
@@ -196,7 +219,10 @@ def _content(entry: Entry, key: str, reading: Reading, outside: Outside) -> Scal
         text = _read_secret(path)
     except _Unset as error:
         shown = named(node.text) if node.outside else named(path)
-        reading.error(node, f"{entry.key}: the file {shown} {error}")
+        if outside.missing is None:
+            reading.error(node, f"{entry.key}: the file {shown} {error}")
+        else:
+            outside.missing.append(f"{entry.key} {shown}")
         reading.settle(node)
         return _stand_in(node, key)
     return replace(node, value=text, outside=True)

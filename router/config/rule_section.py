@@ -19,6 +19,7 @@ from router.config.reading import Reading
 from router.config.references import WELL_FORMED, literal
 from router.config.targets import read_target
 from router.config.validate import Section, fit
+from router.events import FORMATS, Format
 from router.fields import Model, Schedule, TextOrTexts
 from router.messages.spec import MessageSpec
 from router.payload import JSON
@@ -33,7 +34,7 @@ EXAMPLE = "rules: [{name: pages, events: page.*, to: docs}]"
 _COMMON_WORDS = frozenset({"event", "payload", "actor", "page", "space"})
 _MESSAGES = ("message", "template", "body", "blocks")
 _TEMPLATES = frozenset({"message", "body", "blocks", "subject"})
-_NOT_EMPTY = (*_MESSAGES, "subject", "retry")
+_NOT_EMPTY = (*_MESSAGES, "subject", "format", "retry")
 
 
 class RuleDefaults(Model):
@@ -64,6 +65,7 @@ class RuleKeys(Model):
     body: JSON = None
     blocks: JSON = None
     subject: str | None = None
+    format: Format | None = None
     retry: Annotated[Schedule, Field(max_length=20)] | None = None
     stop: bool = False
     unmatched: bool = False
@@ -289,6 +291,7 @@ def _spec(node: Mapping, reading: Reading) -> MessageSpec:
         blocks=plain(blocks) if isinstance(blocks, ListNode) else None,
         body=plain(node.entries["body"].value) if "body" in node.entries else None,
         has_body="body" in node.entries,
+        format=next((each for each in FORMATS if each == _text(node, "format")), None),
     )
 
 

@@ -156,27 +156,12 @@ class Attempts:
         Raises:
             RenderFailure: A template failed.
         """
-        spec = own_spec(judged.specs.get(delivery.rule) or MessageSpec(), destination)
-        style, namespace = style_of(destination), self._words(delivery, event, destination, judged)
-        message = judged.renderer.render(spec, style, namespace)
-        if message.is_empty and event.is_own:
-            # The destination has words of its own, made for events of Spaces: an alert must not be lost to them.
-            return judged.renderer.render(MessageSpec(), style, namespace)
-        return message
+        return write_message(delivery, event, destination, judged, directory=self._naming.directory)
 
     def _outgoing(self, delivery: Delivery, destination: Destination, tried: _Tried) -> Outgoing:
         event, judged, message = tried.event, tried.judged, tried.message
         assert event is not None and judged is not None and message is not None  # noqa: S101, PT018 - looked up before
-
-        def fill(template: str, quote: Callable[[str], str]) -> str:
-            return judged.renderer.fill(template, self._words(delivery, event, destination, judged), quote)
-
-        return Outgoing(delivery.id, message, event, fill)
-
-    def _words(
-        self, delivery: Delivery, event: Event, destination: Destination, judged: Configuration
-    ) -> Mapping[str, JSON]:
-        return namespace_of(delivery, event, destination, judged, self._naming.directory)
+        return make_outgoing(delivery, message, event, destination, judged, directory=self._naming.directory)
 
     async def _after(
         self,
@@ -273,11 +258,52 @@ async def send_in_time(outgoing: Outgoing, destination: Destination, clients: Cl
         raise TemporaryFailure(f"{destination.address} gave no complete answer within {limit:g} s") from None
 
 
+def write_message(
+    delivery: Delivery, event: Event, destination: Destination, judged: Configuration, *, directory: Directory | None
+) -> Message:
+    """
+    Write the message of a delivery; nothing but the arguments counts.
+
+    Args:
+        judged: The rule set that judged the event.
+        directory: What is known of people, spaces and pages; None for the rule file's own names alone.
+
+    Raises:
+        RenderFailure: A template failed.
+    """
+    spec = own_spec(judged.specs.get(delivery.rule) or MessageSpec(), destination)
+    style, namespace = style_of(destination), namespace_of(delivery, event, destination, judged, directory)
+    message = judged.renderer.render(spec, style, namespace)
+    if message.is_empty and event.is_own:
+        # The destination has words of its own, made for events of Spaces: an alert must not be lost to them.
+        return judged.renderer.render(MessageSpec(), style, namespace)
+    return message
+
+
+def make_outgoing(
+    delivery: Delivery,
+    message: Message,
+    event: Event,
+    destination: Destination,
+    judged: Configuration,
+    *,
+    directory: Directory | None,
+) -> Outgoing:
+    """Put together what a destination gets to send."""
+
+    def fill(template: str, quote: Callable[[str], str]) -> str:
+        return judged.renderer.fill(template, namespace_of(delivery, event, destination, judged, directory), quote)
+
+    return Outgoing(delivery.id, message, event, fill)
+
+
 def style_of(destination: Destination) -> Style:
     """How a destination wants its messages."""
     # One with a message of its own takes bodies all the same; that message stands in for the event.
     takes_bodies = destination.forwards_as_is or bool(destination.own_message)
-    return Style(destination.markup, destination.template_folder, takes_bodies)
+    return Style(
+        destination.markup, destination.template_folder, takes_bodies, destination.format or destination.usual_format
+    )
 
 
 def own_spec(ruled: MessageSpec, destination: Destination) -> MessageSpec:
@@ -291,6 +317,7 @@ def own_spec(ruled: MessageSpec, destination: Destination) -> MessageSpec:
         subject=ruled.subject,
         body=own.get("body"),
         has_body="body" in own,
+        format=ruled.format,
     )
 
 

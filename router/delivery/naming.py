@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from router.config.model import Source
 from router.errors import StoreUnavailable
 from router.events import BEFORE, NAMES, Event
 from router.messages.context import build_namespace, lazy_namespace
-from router.messages.directory import PAGES, Directory, Names
+from router.messages.directory import PAGES, Directory, Names, Seen
 from router.messages.learning import id_text, lesson_of
 from router.payload import JSON
 from router.sources import DEFAULT_KIND
@@ -57,6 +58,19 @@ class Naming:
         if space_id is not None:
             await api.find_pages(event.source, [(page_id, space_id) for _, kind, page_id in unknown if kind == PAGES])
 
+    async def as_if_stored(self, event: Event, source: Source | None) -> Event:
+        """Give an event that is not stored what it would be stored with: what it changes. Never raises."""
+        taught = None if source is None else taught_by(event, source)
+        if taught is None or not taught.keeps_before:
+            return event
+        key = (taught.source, taught.kind, taught.object_id)
+        if self.directory.is_unread(*key):
+            await self._read([key])
+        known = self.directory.find(*key)
+        if known is None or {**known, **taught.facts} == known:
+            return event
+        return replace(event, facts={**event.facts, BEFORE: known})
+
     async def _read(self, keys: Sequence[tuple[str, str, str]]) -> None:
         try:
             found = await self._store.objects(keys)
@@ -71,6 +85,15 @@ class Naming:
 def names_of(name: str, source: Source, directory: Directory) -> Names:
     """Give what is known now of the objects of a source."""
     return directory.names(name, source.given)
+
+
+def copy_known(event: Event, source: Source | None, directory: Directory) -> Directory:
+    """Copy what is known of the objects of an event, for a thread of its own."""
+    copy = Directory()
+    if source is not None:
+        for kind, found in _seen(event, source, names_of(event.source, source, directory)).items():
+            copy.learn_all(event.source, [(kind, each, facts) for each, facts in found.items() if facts is not None])
+    return copy
 
 
 def words_for(event: Event, source: Source | None, directory: Directory) -> dict[str, JSON]:
@@ -111,12 +134,16 @@ def remember(directory: Directory, taught: Taught | None, accepted: Accepted, fa
 
 
 def _unknown(event: Event, source: Source, names: Names) -> list[tuple[str, str, str]]:
-    """List what the words of an event look up in vain, also in what changed."""
-    build_namespace(event, source.kind, source.site, names)
-    seen = lazy_namespace(event, source.kind, source.site, names).seen
+    """List what the words of an event look up in vain."""
     return [
         (event.source, kind, object_id)
-        for kind, found in seen.items()
+        for kind, found in _seen(event, source, names).items()
         for object_id, facts in found.items()
         if facts is None
     ]
+
+
+def _seen(event: Event, source: Source, names: Names) -> Seen:
+    """List what the words of an event look up, also in what changed."""
+    build_namespace(event, source.kind, source.site, names)
+    return lazy_namespace(event, source.kind, source.site, names).seen

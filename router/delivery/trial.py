@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 
 from router.config.model import Configuration
-from router.delivery.attempt import namespace_of, own_spec, send_in_time, style_of
+from router.delivery.attempt import make_outgoing, namespace_of, own_spec, send_in_time, style_of
 from router.delivery.own_events import make_own_event
-from router.destinations.base import Clients, Destination, Outgoing, Receipt
+from router.destinations.base import Clients, Destination, Receipt
 from router.events import OWN_SOURCE, Cause, Delivery, DeliveryState, Event
 from router.messages.spec import MessageSpec
 from router.payload import dump_json
@@ -57,15 +56,11 @@ async def try_out(
     destination = configuration.destinations[name]
     delivery = _delivery(name, event, number)
     namespace = namespace_of(delivery, event, destination, configuration)
-    renderer = configuration.renderer
-    message = renderer.render(_spec(event, destination), style_of(destination), namespace)
+    message = configuration.renderer.render(_spec(event, destination), style_of(destination), namespace)
     if message.is_empty:
         return None
-
-    def fill(template: str, quote: Callable[[str], str]) -> str:
-        return renderer.fill(template, namespace, quote)
-
-    return await send_in_time(Outgoing(delivery.id, message, event, fill), destination, clients)
+    outgoing = make_outgoing(delivery, message, event, destination, configuration, directory=None)
+    return await send_in_time(outgoing, destination, clients)
 
 
 def _spec(event: Event, destination: Destination) -> MessageSpec:

@@ -179,6 +179,9 @@ class Http(Destination, type="http"):
         words = [value.reveal().split()[-1] for name, value in self.headers.items() if name.lower() not in _PUBLIC]
         return [*(text for text in super().secrets() if text not in public), *words]
 
+    def check(self, outgoing: Outgoing) -> None:
+        self.url.filled(outgoing.fill)
+
     async def send(self, outgoing: Outgoing, clients: Clients) -> Receipt:
         content, headers = _content(outgoing)
         headers |= common_headers(outgoing)

@@ -21,8 +21,8 @@ USERS, SPACES, PAGES = KINDS_OF_OBJECT = "users", "spaces", "pages"
 
 Facts: TypeAlias = Mapping[str, JSON]
 """
-What is known of an object. Users: `name`, `email`; spaces: `name`, `code`; pages: `title`, `slug`, `space` and `parent`
-(ids or None), `state`, `tags` (names). Keys that were never told are missing.
+What is known of an object. Users: `name`, `email`, `state`, `role` (`admin` or `member`); spaces: `name`, `code`,
+`state`; pages: `title`, `slug`, `space` and `parent` (ids or None), `state`, `tags` (names). Untold keys are missing.
 """
 
 Seen: TypeAlias = Mapping[str, Mapping[str, Facts | None]]

@@ -1,0 +1,170 @@
+"""What a preview is of: an event by its name, the file of a body, or an event of the store."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from router.cli.answers import Answers, answered
+from router.cli.group import Failed
+from router.cli.options import IdType
+from router.cli.output import file_size, parse_time, plain
+from router.cli.running import Admin, Router
+from router.samples import SAMPLES, sample
+from router.sources import KINDS, is_event_name
+
+MOST_BYTES = 64 * 1024 * 1024
+
+_ARGUMENT = "EVENT|FILE|ID"
+_STDIN = "-"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """
+    Attributes:
+        about: Where its body is from, for people: `the sample body`.
+        source: Name of the source it came from; None for one that did not come.
+        number: Its id; None for one that did not come.
+        at: When it came; aware, UTC.
+    """
+
+    name: str
+    body: bytes
+    about: str
+    at: datetime
+    source: str | None = None
+    number: int | None = None
+
+
+def find_subject(
+    argument: str, event: str | None, payload: Path | None, router: tuple[Admin, Path | None], data: Path
+) -> Subject:
+    """
+    Find out what is meant, and get its body.
+
+    Args:
+        event: The event that a file is the body of.
+        payload: The body of an event that is named.
+        router: Where to ask for an event of the store, and the file of the token.
+        data: Folder of the store.
+
+    Raises:
+        click.UsageError: Nothing can be meant by it.
+        Failed: It cannot be read, or is not there.
+    """
+    if argument.isdigit():
+        if event is not None or payload is not None:
+            raise click.UsageError("A stored event has its name and its body: leave out --event and --payload.")
+        return _stored(IdType().convert(argument, None, None), router, data)
+    if argument.lower() not in SAMPLES and _is_file(argument):
+        if payload is not None:
+            raise click.UsageError(f"The body is given twice: by {argument} and by --payload. Leave one out.")
+        return _of_file(Path(argument), event)
+    return _named(argument, event, payload)
+
+
+def _is_file(argument: str) -> bool:
+    return argument == _STDIN or "/" in argument or argument.endswith(".json") or Path(argument).is_file()
+
+
+# By its name
+
+
+def _named(name: str, event: str | None, payload: Path | None) -> Subject:
+    if event is not None and event.lower() != name.lower():
+        raise click.UsageError(f"Two events are named: {name} and {event}. Leave out --event.")
+    _check_name(name, _ARGUMENT)
+    if payload is not None:
+        return Subject(name, _content(payload), _from(payload), datetime.now(UTC))
+    if name.lower() in SAMPLES:
+        return Subject(name, sample(name), "the sample body", datetime.now(UTC))
+    close = difflib.get_close_matches(name.lower(), SAMPLES, n=1, cutoff=0.8)
+    guess = f" Did you mean {close[0]!r}?" if close else ""
+    raise click.BadParameter(
+        f"there is no sample of {plain(name)!r}, and no such file.{guess} `spaces-router events` lists the events that"
+        " have a sample; give the body of any other with --payload FILE.",
+        param_hint=_ARGUMENT,
+    )
+
+
+def _check_name(name: str, where: str) -> None:
+    if not is_event_name(name):
+        raise click.BadParameter(
+            f"{plain(name)!r} is no name of an event, and no file; expected a name such as page.created.",
+            param_hint=where,
+        )
+
+
+# A file
+
+
+def _of_file(path: Path, event: str | None) -> Subject:
+    content = _content(path)
+    name = event or _named_by(path)
+    if name is None:
+        raise click.UsageError(
+            f"Which event is this the body of? Say it with --event, such as --event page.updated; a file that is called"
+            f" page.updated.json needs none, {plain(path)} does."
+        )
+    _check_name(name, "--event")
+    return Subject(name, content, _from(path), datetime.now(UTC))
+
+
+def _named_by(path: Path) -> str | None:
+    """The event that the name of a file says: `page.updated.json`."""
+    name = path.name.removesuffix(".json")
+    known = {event.lower() for kind in KINDS.values() for event in kind.catalogue}
+    return name if name.lower() in known else None
+
+
+def _from(path: Path) -> str:
+    return "the body from standard input" if str(path) == _STDIN else f"the body in {plain(path)}"
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if str(path) == _STDIN:
+            content = sys.stdin.buffer.read(MOST_BYTES + 1)
+        else:
+            with path.open("rb") as file:
+                content = file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its name is not valid"
+        raise Failed(f"{plain(path)} cannot be read: {reason}. Expected the body of an event, as JSON.") from None
+    if len(content) > MOST_BYTES:
+        raise Failed(f"{plain(path)} is larger than {file_size(MOST_BYTES)}; no router takes such a body.")
+    return content
+
+
+# An event of the store
+
+
+def _stored(number: str, router: tuple[Admin, Path | None], data: Path) -> Subject:
+    found = answered(Router(*router), data, lambda answers: _event(answers, number))
+    if found is None:
+        raise Failed(
+            f"there is no event and no delivery {number}. It may have been older than what is kept, or belong to"
+            " another store; `spaces-router deliveries` lists what there is."
+        )
+    return Subject(
+        str(found["name"]),
+        str(found["body"]).encode("utf-8", "replace"),
+        f"event {found['id']}",
+        parse_time(found["received_at"]),
+        str(found["source"]),
+        int(found["id"]),
+    )
+
+
+def _event(answers: Answers, number: str) -> Mapping[str, Any] | None:
+    """The event of this id, or the one that the delivery of this id tells of."""
+    delivery = answers.delivery(number)
+    return answers.event(number if delivery is None else str(delivery["event_id"]))
