@@ -26,11 +26,12 @@ COMMANDS = {
     "serve": "Run the router.",
     "demo": "Show the router at work on sample deliveries.",
     "check": "Say what is wrong with a rule file, or what it holds.",
-    "events": "List the events that Spaces can send.",
+    "events": "List the events of Spaces, or those that your rules need.",
     "preview": "Show which rules match an event, and what they would send.",
     "send": "Send a signed sample delivery to a router.",
     "send-test": "Send a test message to a destination.",
     "deliveries": "List what the router sent or tries to send.",
+    "tail": "Show events and deliveries as they happen.",
     "show": "Show one event or one delivery in full.",
     "replay": "Send once more what did not arrive.",
     "release": "Send now what waits for its time.",
@@ -40,7 +41,7 @@ COMMANDS = {
 }
 
 LATER = frozenset(
-    "explain test backtest tail schema".split()  # noqa: SIM905
+    "explain test backtest schema".split()  # noqa: SIM905
 )
 """Commands which later versions bring."""
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from router.events import Attempt, Delivery, Event, Rejection
+from router.store.feed import Feed
 from router.store.figures import Figures
 from router.store.records import (
     Accepted,
@@ -65,6 +66,11 @@ class Store(Protocol):
     @property
     def figures(self) -> Figures:
         """What was counted since it was made."""
+        ...
+
+    @property
+    def feed(self) -> Feed:
+        """Who is told of each event that is stored and each delivery that changes, once that is on disk."""
         ...
 
     async def open(self) -> None:
