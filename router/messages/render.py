@@ -69,7 +69,7 @@ class Renderer:
         self._environments = {markup: self._environment(ESCAPINGS[markup], markup) for markup in Markup}
         self._filling = self._environment(Escaping(self._quoted, str), Markup.TEXT)
         self._compiled: dict[tuple[int, str | Path, str], _Compiled] = {}
-        self._chosen: dict[tuple[str, str, Format], str] = {}
+        self._chosen: dict[tuple[str, str, Format, bool], str] = {}
 
     def _environment(self, escaping: Escaping, markup: Markup) -> TemplateEnvironment:
         return TemplateEnvironment(escaping, self._included, self._budget, markup, self._zone)
@@ -179,15 +179,16 @@ class Renderer:
     def _for_event(self, folder: str, spec: MessageSpec, style: Style, namespace: Namespace) -> str:
         """Find the file that speaks of this event."""
         event_name, wanted = namespace["event"]["name"], spec.format or style.format
-        name = self._chosen.get((folder, event_name, wanted))
+        is_own = "rule" in namespace and not namespace["rule"]["name"]  # whatever comes from outside is sent by a rule
+        name = self._chosen.get((folder, event_name, wanted, is_own))
         if name is None:
             try:
-                name = self._library.for_event(folder, event_name, wanted)
+                name = self._library.for_event(folder, event_name, wanted, is_own=is_own)
             except KeyError:
                 raise RenderFailure(f"there are no built-in templates for {folder}; give a message") from None
             if len(self._chosen) >= _MOST_COMPILED:  # senders choose the names of events
                 self._chosen.clear()
-            self._chosen[folder, event_name, wanted] = name
+            self._chosen[folder, event_name, wanted, is_own] = name
         return name
 
     def _file(self, markup: Markup, name: str, namespace: Namespace) -> str:
