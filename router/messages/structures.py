@@ -8,10 +8,13 @@ from typing import Any
 from jinja2 import nodes
 
 from router.messages.limits import TemplateRefused
-from router.payload import JSON
+from router.payload import JSON, dump_json
 
 Path = tuple[str | int, ...]
 DEEPEST_STRUCTURE = 60
+
+CALLING = ("broadcast", "user", "usergroup", "channel")
+"""Types of elements in Slack's rich text that call somebody. Source: its reference of rich text, read 2026-11."""
 
 
 def is_template(text: str) -> bool:
@@ -75,11 +78,16 @@ def plain_path(expression: nodes.Expr) -> tuple[str, ...]:
 
 
 def quote_all(value: Any, quote: Callable[[str], str]) -> JSON:
-    """Quote every text in a JSON value. Its depth has been checked."""
+    """
+    Quote every text in a JSON value that becomes a part of Slack's blocks. Its depth has been checked.
+
+    What would call people, or a channel, without being markup is written as JSON text: only the author may do that.
+    """
     if isinstance(value, str):
         return quote(value)
     if isinstance(value, dict):
-        return {key: quote_all(item, quote) for key, item in value.items()}
+        quoted = {quote(key): quote_all(item, quote) for key, item in value.items()}
+        return dump_json(quoted).decode() if quoted.get("type") in CALLING else quoted
     if isinstance(value, list):
         return [quote_all(item, quote) for item in value]
     return value

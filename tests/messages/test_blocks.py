@@ -146,6 +146,25 @@ def test_names_in_titles_are_not_looked_up() -> None:
     assert own["text"]["verbatim"] is False
 
 
+@pytest.mark.parametrize("kind", ["broadcast", "user", "usergroup", "channel", "broad\x01cast"])
+def test_a_body_calls_nobody(kind: str) -> None:
+    """Where a rule takes a part of its blocks from the body, the elements in it that call people are only text."""
+    calling: dict[str, JSON] = {"type": kind, "range": "channel", "<!here>": 1}
+    namespace = namespace_of("page.updated", {"page": {"id": 7, "calls": calling, "parts": [{"elements": [calling]}]}})
+    rich = [{"type": "rich_text_section", "elements": ["{{ page.calls }}"]}]
+    blocks = [{"type": "rich_text", "elements": rich}, {"type": "rich_text", "elements": "{{ page.parts }}"}]
+    told = Renderer().render(MessageSpec(blocks=blocks), SLACK, namespace).blocks
+    written = '{"type":"%s","range":"channel","&lt;!here&gt;":1}' % kind.replace("\x01", "")  # noqa: UP031 - has braces
+    assert told[0]["elements"][0]["elements"] == [written]
+    assert told[1]["elements"] == [{"elements": [written]}]
+
+
+def test_an_author_may_call_people() -> None:
+    """What stands in the rule file itself is meant."""
+    blocks = [{"type": "rich_text", "elements": [{"type": "broadcast", "range": "channel"}]}]
+    assert Renderer().render(MessageSpec(blocks=blocks), SLACK, namespace_of("page.updated")).blocks == blocks
+
+
 JSON_TEXTS = st.text(st.sampled_from("ab <>&*_|😀\n"), max_size=40)
 PARTS = st.recursive(
     st.none() | st.booleans() | st.integers() | JSON_TEXTS,
