@@ -45,6 +45,7 @@ def test_what_is_empty_is_left_out() -> None:
     image = {"type": "image", "alt_text": "x"}
     blocks: list[dict[str, Any]] = [
         section(" "),
+        {"type": "section", "text": mrkdwn("x") | {"text": []}},
         {"type": "section", "text": mrkdwn("x") | {"text": None}},
         {"type": "header", "text": plain("")},
         {"type": "section", "fields": [mrkdwn(""), plain(" ")]},
@@ -136,6 +137,16 @@ def test_a_number_is_printed() -> None:
     """A text that is one expression keeps its type, and Slack takes texts only."""
     message = Renderer().render(MessageSpec(blocks=[section("{{ page.id }}")]), SLACK, namespace_of("page.updated"))
     assert message.blocks[0]["text"]["text"] == "5148"
+
+
+@pytest.mark.parametrize("title", [["<!here>", 1], {"<!here>": ["a & b"]}, [[]]])
+def test_a_title_that_is_no_text_is_written_as_json(title: JSON) -> None:
+    """Senders may put a list where a title is expected; the message arrives all the same, and calls nobody."""
+    blocks = [section("{{ page.title }}"), {"type": "header", "text": plain("{{ page.title }}")}]
+    namespace = namespace_of("page.updated", {"page": {"id": 7, "title": title}})
+    told = Renderer().render(MessageSpec(blocks=blocks), SLACK, namespace).blocks
+    written = escape_slack(dump_json(title).decode())
+    assert [block["text"]["text"] for block in told] == [written, written]
 
 
 def test_names_in_titles_are_not_looked_up() -> None:
