@@ -21,6 +21,8 @@ _BARE = frozenset({"id", "type", "meta"})
 _IN_A_PAGE = (*PERSONS, "space")
 """References that are followed; what a page has as its own `page` is not, or a body could lead on without end."""
 _FOLLOWED = (*_IN_A_PAGE, "page")
+_OURS = frozenset({"name", "slack", "mention"})
+"""What a body does not say of a person: it cannot call anybody. And the name, which is worked out."""
 _NOTHING: Facts = {}
 
 Model = Mapping[str, JSON]
@@ -82,7 +84,7 @@ class References:
             if person is None:
                 continue
             if user is not None and str(user.get("id")) == str(person["id"]):
-                own = {field: user[field] for field in ("name", "email", "mention", "slack") if user.get(field)}
+                own = {field: user[field] for field in ("name", "email") if user.get(field)}
                 person = {**own, **person}
             return self.person(person)
         return None
@@ -100,7 +102,7 @@ class References:
         learned, given = self.known(USERS, object_id)
         if object_id is not None and not person_name(person):
             person = {**self._more(USERS, object_id), **person}
-        rest = {key: value for key, value in person.items() if key != "name"}
+        rest = {key: value for key, value in person.items() if key not in _OURS}
         return {**rest, **self._known_of(person, learned, given)}
 
     @staticmethod
@@ -113,7 +115,7 @@ class References:
             found["name"] = name
         if slack := given.get("slack"):
             found["slack"] = slack
-            found["mention"] = Mention(name or "", slack)
+            found["mention"] = Mention(name or email or "someone", slack)
         elif name:
             found["mention"] = name
         return found
