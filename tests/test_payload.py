@@ -16,7 +16,7 @@ PIECES = ["\\ud800", "\\udc00", "\\uDBFF", "\\ud83d\\ude00", "\\\\", "\\n", "\\u
 
 @given(st.lists(st.sampled_from(PIECES), max_size=10))
 def test_halves_of_surrogates_become_the_sign_for_what_is_unknown(pieces: list[str]) -> None:
-    """They could be neither stored nor sent; all else is as the standard library reads it, pairs and backslashes too."""
+    """They could be neither stored nor sent; all else reads as in the standard library, with pairs and backslashes."""
     text = '{"a": "' + "".join(pieces) + '"}'
     told = json.loads(text)["a"].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     assert parse_body(text.encode()) == {"a": told}
