@@ -186,7 +186,7 @@ def _distance(verdict: Mapping[str, Any]) -> int:
     if verdict["matched"]:
         return 0
     reason = str(verdict["reason"])
-    if reason.startswith(("when: ", "excluded by unless: ")):
+    if reason.startswith(("when: ", "excluded by unless: ", "if: ")):
         return 1
     return _FAR if reason.startswith("events: ") else 2
 

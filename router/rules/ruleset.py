@@ -4,7 +4,7 @@ Which rules match an event, where it goes, and why the other rules did not match
 How rules act on each other:
 
 - They are judged in the order of the file. A rule matches when it is enabled, is about the source, one of its `events`
-  and none of its `except` patterns matches the name, all of `when` holds and not all of `unless` does.
+  and none of its `except` patterns matches the name, all of `when` holds, not all of `unless` does, and `if` holds.
 - A rule whose look-up table has no entry for the event, and no `otherwise`, matches all the same: it gives no route,
   but its `stop` acts, and `unmatched` rules do not fire.
 - `stop` hides every later rule from an event that the rule matches.
