@@ -27,6 +27,7 @@ COMMANDS = {
     "check": "Say what is wrong with a rule file, or what it holds.",
     "events": "List the events that Spaces can send.",
     "preview": "Show which rules match an event, and what they would send.",
+    "test": "Run the tests that stand beside the rules.",
     "send": "Send a signed sample delivery to a router.",
     "send-test": "Send a test message to a destination.",
     "deliveries": "List what the router sent or tries to send.",
@@ -39,7 +40,7 @@ COMMANDS = {
 }
 
 LATER = frozenset(
-    "explain test backtest tail schema".split()  # noqa: SIM905
+    "explain backtest tail schema".split()  # noqa: SIM905
 )
 """Commands which later versions bring."""
 

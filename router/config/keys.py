@@ -19,7 +19,6 @@ SOURCE_NAME = re.compile(r"[a-z0-9-]{1,100}", re.ASCII)
 NAME = re.compile(r"[a-z0-9][a-z0-9_. -]{0,99}", re.ASCII)
 
 LATER: Mapping[str, frozenset[str]] = {
-    "file": frozenset({"tests"}),
     "destination": frozenset({"format", "bot_token", "channel", "api"}),
     "rule": frozenset({"settle", "digest", "throttle", "hours", "thread", "storm", "format"}),
     "defaults": frozenset({"zone", "format", "storm"}),

@@ -26,6 +26,7 @@ from router.config.rule_section import RULE_DEFAULTS, Names, ReadRule, RuleDefau
 from router.config.source_section import kinds_by_source, read_sources
 from router.config.syntax import position, read_yaml
 from router.config.template_checks import TemplateChecks
+from router.config.tests_section import Known, read_tests
 from router.config.trouble_section import check_fallbacks, lint_trouble, read_alerts
 from router.config.validate import Section, fit
 from router.destinations.base import Destination
@@ -36,8 +37,9 @@ MAX_BYTES = 1024 * 1024
 TEMPLATES = "templates"
 
 ALERTS = "alerts"
+TESTS = "tests"
 _NEEDED = ("sources", "destinations", "rules")
-_TOP_LEVEL = ("sources", PEOPLE, SPACES, "destinations", "rules", "defaults")
+_TOP_LEVEL = ("sources", PEOPLE, SPACES, "destinations", "rules", "defaults", TESTS)
 
 
 def load(path: Path, environ: Mapping[str, str], missing: list[str] | None = None) -> Configuration:
@@ -52,7 +54,7 @@ def load(path: Path, environ: Mapping[str, str], missing: list[str] | None = Non
     Raises:
         ConfigurationInvalid: With all problems of the file, its templates and its references.
     """
-    text = _read(path)
+    text = read_file(path)
     reading = Reading(str(path), text)
     folder = path.parent / TEMPLATES
     files, watched = read_own_templates(folder, reading)
@@ -107,7 +109,13 @@ def rule_file_hash(text: str, files: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path) -> str:
+def read_file(path: Path) -> str:
+    """
+    Read a rule file, or one of tests.
+
+    Raises:
+        ConfigurationInvalid: It is not there, no text, or too large.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -163,6 +171,8 @@ class _Loader:
         names = Names(kinds_by_source(top.entries.get("sources")), types.by_name)
         rules = read_rules(top.entries.get("rules"), defaults.get("rules"), names, self._reading)
         alerts = read_alerts(self._default(top, ALERTS), types, self._reading)
+        known = Known(names.sources, types.by_name, [read.name for read in rules])
+        tests = read_tests(top.entries.get(TESTS), known, self._reading) if not self._reading.lenient else ()
         renderer = Renderer(self._files)
         if not self._reading.lenient:
             self._check(top, types, rules, renderer)
@@ -181,6 +191,7 @@ class _Loader:
             retries={read.name: read.retry for read in rules if read.retry is not None},
             renderer=renderer,
             alerts=alerts,
+            tests=tests,
             warnings=problems if not self._reading.lenient else (),
         )
 
@@ -207,9 +218,7 @@ class _Loader:
                 self._reading.error(Place(1, 1), f"the file is {kind_of(tree)}; {_WHOLE}")
             raise ConfigurationInvalid(self._reading.problems())
         for key, entry in tree.entries.items():
-            if key in LATER["file"]:
-                self._reading.error(entry, not_yet(key))
-            elif key not in _TOP_LEVEL:
+            if key not in _TOP_LEVEL:
                 guess = did_you_mean(key, _TOP_LEVEL)
                 self._reading.error(entry, f"unknown key {named(key)}; expected one of: {listed(_TOP_LEVEL)}{guess}")
         self._miss(tree)

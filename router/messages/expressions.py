@@ -70,6 +70,10 @@ class Expressions:
     """Compiles the expressions of one rule set; they share a sandbox, so one of them is worked out at a time."""
 
     @cached_property
+    def _grammar(self) -> Environment:
+        return ReadingEnvironment()
+
+    @cached_property
     def _sandbox(self) -> TemplateEnvironment:
         return TemplateEnvironment(ESCAPINGS[Markup.TEXT], lambda _name: None, ExpressionBudget())
 
@@ -91,7 +95,7 @@ class Expressions:
                 [ExpressionFault(0, 1, "the expression is empty; expected one such as page.contentRevision > 100")]
             )
         try:
-            tree = _parse(text)
+            tree = _parse(text, self._grammar)
             faults = _faults(tree, text, first_words)
             if faults:
                 raise Faulty(faults)
@@ -156,9 +160,9 @@ def _placed_tokens(environment: Environment, source: str) -> Iterator[tuple[int,
         raise TemplateSyntaxError(error.message or "", offset + 1) from None
 
 
-def _parse(source: str) -> nodes.Expr:
+def _parse(source: str, grammar: Environment) -> nodes.Expr:
     try:
-        parser = _Parser(ReadingEnvironment(), source)
+        parser = _Parser(grammar, source)
         tree = parser.parse_expression()
     except TemplateSyntaxError as error:
         raise Faulty([_syntax_fault(error.message or "", error.lineno - 1, source)]) from None

@@ -23,6 +23,9 @@ from router.rules.rule import FixedTarget, Route, Rule, TableTarget, Target
 
 __all__ = ["FixedTarget", "Judgement", "Route", "Rule", "RuleSet", "TableTarget", "Target", "Verdict"]
 
+FAR = 3
+"""The `nearness` of rules about other events."""
+
 MAX_REMEMBERED_NAMES = 1_024
 MAX_REMEMBERED_RULES = 250_000
 
@@ -115,6 +118,15 @@ class RuleSet:
         self._plans[source, name] = self._shared[key] = plan
         self._remembered_rules += size
         return plan
+
+
+def nearness(matched: bool, reason: str) -> int:
+    """Order verdicts by how near a rule came: 0 where it matches, 1 but for a condition, 3 if about other events."""
+    if matched:
+        return 0
+    if reason.startswith(("when: ", "excluded by unless: ", "if: ")):
+        return 1
+    return FAR if reason.startswith("events: ") else 2
 
 
 def _hidden_reason(stopped_by: Rule | None, another_matched: bool) -> str | None:
