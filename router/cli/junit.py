@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from xml.etree import ElementTree as Xml
+from xml.etree import ElementTree as ET
 
 # Source: the XML recommendation 1.0, production 2: the characters that a document may hold.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -15,22 +15,22 @@ def as_junit(told: Sequence[Mapping[str, Any]]) -> str:
     """
     Write results, a suite for each file.
 
-    Source: the page "JUnit XML" of testmoapp/junitxml, and GitLab's "Unit test reports", read 2026-11: of a case they
-    read `name`, `classname`, `file`, `line` and `time`, and `failure` with `message` and `type`.
+    Source: "JUnit XML reporting file format" at llg.cubic.org, of what Jenkins reads, and GitLab's page "Unit test
+    reports", read 2026-11. All of them show the text of a failure and few its message; some read `file` and `line`.
     """
-    root = Xml.Element("testsuites", _counts(told))
+    root = ET.Element("testsuites", _counts(told))
     for file in dict.fromkeys(one["file"] for one in told):
         of_file = [one for one in told if one["file"] == file]
-        suite = Xml.SubElement(root, "testsuite", {"name": _clean(file), **_counts(of_file)})
+        suite = ET.SubElement(root, "testsuite", {"name": _clean(file), **_counts(of_file)})
         for one in of_file:
             place = {"file": _clean(file), "line": str(one["line"])}
-            case = Xml.SubElement(
+            case = ET.SubElement(
                 suite, "testcase", {"name": _clean(one["name"]), "classname": _clean(file), "time": "0", **place}
             )
             if not one["passed"]:
                 _add_failure(case, one)
-    Xml.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, encoding="unicode") + "\n"
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
 def _counts(told: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -38,9 +38,9 @@ def _counts(told: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {"tests": str(len(told)), "failures": str(failures), "errors": "0", "skipped": "0", "time": "0"}
 
 
-def _add_failure(case: Xml.Element, one: Mapping[str, Any]) -> None:
+def _add_failure(case: ET.Element, one: Mapping[str, Any]) -> None:
     keys = ", ".join(dict.fromkeys(mismatch["key"] for mismatch in one["mismatches"]))
-    failure = Xml.SubElement(case, "failure", {"message": f"not as expected: {keys}", "type": "mismatch"})
+    failure = ET.SubElement(case, "failure", {"message": f"not as expected: {keys}", "type": "mismatch"})
     lines = []
     for mismatch in one["mismatches"]:
         about = f": {mismatch['message']}" if mismatch["message"] else ""

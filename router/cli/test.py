@@ -35,12 +35,12 @@ def command(
     """
     Run the tests that stand beside the rules.
 
-    RULES is the rule file, rules.yaml unless given; the environment variable SPACES_ROUTER_RULES names another one. Its
-    tests stand under `tests:`. TESTS are further files that hold nothing else. A test names an event and says what is to
-    become of it: where it goes, which rules match, what the messages contain.
+    RULES is the rule file, rules.yaml unless given; the environment variable SPACES_ROUTER_RULES names another one.
+    Its tests stand under `tests:`; TESTS are further files that hold nothing else. A test names an event and says what
+    is to become of it: where it goes, which rules match, what the messages contain.
 
-    Nothing is sent, and no router is needed; variables that are not set are no hindrance. The exit code is 0 if all tests
-    pass, otherwise 1.
+    Nothing is sent, and no router is needed; variables that are not set are no hindrance. The exit code is 0 if all
+    tests pass, otherwise 1.
 
     \b
     Examples:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from router.payload import JSON
 
+NOTHING = "nothing"
+"""`to: nothing`: nobody gets a message."""
+
 
 @dataclass(frozen=True)
 class Fragment:

@@ -12,10 +12,10 @@ from pydantic import Field
 from router.config.nodes import Entry, Node, Scalar, kind_of, plain
 from router.config.nodes import Mapping as MapNode
 from router.config.nodes import Sequence as ListNode
-from router.config.problems import did_you_mean, listed, named
+from router.config.problems import did_you_mean, listed, named, nearest
 from router.config.reading import Reading
 from router.config.references import literal
-from router.config.rule_tests import Fragment, RuleTest
+from router.config.rule_tests import NOTHING, Fragment, RuleTest
 from router.config.targets import unknown_destination
 from router.config.validate import Section, fit
 from router.fields import Model, TextOrTexts
@@ -26,8 +26,6 @@ from router.samples import SAMPLES
 from router.sources import KINDS, is_event_name, resource_and_action
 
 EXAMPLE = "tests: [{name: pages are told, event: page.created, to: docs}]"
-NOTHING = "nothing"
-"""`to: nothing`: nobody gets a message."""
 
 _LONGEST_NAME = 200
 _EXPECTATIONS = ("to", "rules", "not_rules", "text", "not_text", "subject")
@@ -120,8 +118,12 @@ class _TestReader:
             subject=self._fragments("subject", to),
             lines={key: entry.place.line for key, entry in node.entries.items()},
         )
-        if not node.entries.keys() & set(_EXPECTATIONS):
-            self._error(at, f"{what} expects nothing; give it at least one of: {listed(_EXPECTATIONS)}")
+        meant = {nearest(key, RuleTestKeys.model_fields) for key in node.entries}  # a misspelt key is told of already
+        if not meant & set(_EXPECTATIONS):
+            self._error(
+                at.value if isinstance(at, Entry) else at,
+                f"{what} expects nothing; give it at least one of: {listed(_EXPECTATIONS)}",
+            )
         return None if keys is None or self._failed else test
 
     def _error(self, at: Node | Entry, sentence: str) -> None:
@@ -195,7 +197,9 @@ class _TestReader:
         words = ({"payload", resource} | set(FIXED_WORDS)) - _WORKED_OUT
         for path, each in entry.value.entries.items():
             if path.split(".")[0] in _WORKED_OUT:
-                told = f"{named(path)} cannot be set: it is worked out from the rest; expected such as page.title"
+                told = (
+                    f"{named(path)} cannot be set: it is worked out from the rest; expected a path such as page.title"
+                )
                 self._error(each, told)
             elif (problem := path_problem(path, words)) is not None:
                 self._error(each, problem)
@@ -265,7 +269,9 @@ class _TestReader:
 
     def _pieces(self, key: str, entry: Entry, destination: str | None) -> tuple[Fragment, ...]:
         items = entry.value.items if isinstance(entry.value, ListNode) else [entry.value]
-        pieces = [each.text for each in items if isinstance(each, Scalar) and each.value is not None and each.text.strip()]
+        pieces = [
+            each.text for each in items if isinstance(each, Scalar) and each.value is not None and each.text.strip()
+        ]
         if not items or len(pieces) < len(items):
             expected = "expected a piece of text, a list of them, or a map of destinations with these"
             self._error(entry, f"{key} holds what is no text, or nothing; {expected}")

@@ -21,8 +21,8 @@ def change_body(payload: JSON, event_name: str, kind: SourceKind, changes: Mappi
     Set fields of a body; it is changed itself.
 
     Args:
-        changes: Values by path: `page.title` is where conditions find it, whatever shape the body has, and `actor.id` is
-            in the reference that says who did it.
+        changes: Values by path: `page.title` is where conditions find it, whatever shape the body has, and `actor.id`
+            is in the reference that says who did it.
 
     Raises:
         CannotChange: With a sentence that names the path.

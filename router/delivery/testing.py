@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from router.config.lint import destinations_of
 from router.config.model import Configuration
-from router.config.rule_tests import Fragment, RuleTest
+from router.config.rule_tests import NOTHING, Fragment, RuleTest
 from router.delivery.attempt import EMPTY_MESSAGE
 from router.delivery.changed_body import CannotChange, change_body
 from router.delivery.preview import Draft, Preview, choose_source, imagine, preview
@@ -76,7 +76,8 @@ def run_test(test: RuleTest, by: Configuration, content: bytes | None = None) ->
         event = imagine(test.event, body, source, by, number=1, at=AT)
     except (CannotChange, UnreadableBody) as error:
         return Result(test, (_mismatch(test, key, sentence=str(error)),))
-    return Result(test, tuple(_Check(test, preview(event, by), by).mismatches()))
+    found = _Check(test, preview(event, by), by).mismatches()
+    return Result(test, tuple(sorted(found, key=lambda each: each.line)))
 
 
 def _body(test: RuleTest, content: bytes | None) -> bytes:
@@ -100,7 +101,9 @@ class _Check:
         self._by = by
         self._verdicts = {verdict.rule: verdict for verdict in seen.verdicts}
         # What cannot be shown for want of a setting would be sent all the same.
-        self._sent = [draft for draft in seen.drafts if not draft.reason and (not draft.error or draft.type_name is None)]
+        self._sent = [
+            draft for draft in seen.drafts if not draft.reason and (not draft.error or draft.type_name is None)
+        ]
 
     def mismatches(self) -> Iterator[Mismatch]:
         for draft in self._seen.drafts:
@@ -126,7 +129,9 @@ class _Check:
         if missing or further:
             expected = [f"{name}: {self._why_not(name)}" for name in missing]
             found = [f"{name}: {self._by_which(name)}" for name in further]
-            yield _mismatch(self._test, "to", expected, found)
+            got_in_words = ", ".join(got) or NOTHING
+            what = f"expected {', '.join(wanted) or NOTHING}, found {got_in_words}"
+            yield _mismatch(self._test, "to", expected, found, what)
 
     def _has_failed(self, name: str) -> bool:
         return any(draft.error and draft.destination == name for draft in self._seen.drafts)
@@ -142,7 +147,9 @@ class _Check:
                 why = "comes to nothing" if empty else "is not sent, as the destination is switched off"
                 return f"the message by the rule {draft.rule!r} {why}"
         leading = [rule for rule in self._by.rules.rules if name in destinations_of(rule.to)]
-        verdicts = sorted((self._verdicts[rule.name] for rule in leading), key=lambda each: nearness(each.matched, each.reason))
+        verdicts = sorted(
+            (self._verdicts[rule.name] for rule in leading), key=lambda each: nearness(each.matched, each.reason)
+        )
         told = [f"rule {verdict.rule!r} {_outcome(verdict)}" for verdict in verdicts[:_MOST_REASONS]]
         more = len(verdicts) - _MOST_REASONS
         return "; ".join(told) + (f"; {more} more" if more > 0 else "") or "no rule sends there"
@@ -162,6 +169,8 @@ class _Check:
 
     def _contains(self, key: str, fragment: Fragment) -> Iterator[Mismatch]:
         drafts = self._chosen(fragment)
+        if not drafts and self._test.to:
+            return  # which is told of already
         if key == "subject":
             drafts = [draft for draft in drafts if draft.message is None or draft.message.subject]
         if not drafts:
