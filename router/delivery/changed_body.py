@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from router.errors import RouterError
 from router.messages.references import CREATOR, actor_fields, is_id
 from router.payload import JSON
-from router.sources import SourceKind, first_model, resource_and_action
+from router.sources import SourceKind, resource_and_action
 
 _PLURALS = {"page": "pages", "space": "spaces"}
 
@@ -61,10 +61,10 @@ def _reference(model: dict[str, JSON], field: str) -> dict[str, JSON]:
 
 def _model(payload: JSON, event_name: str, kind: SourceKind, resource: str) -> dict[str, JSON] | None:
     found = kind.unwrap(event_name, payload)
-    model = first_model(found)
     below = list(payload.values()) if isinstance(payload, dict) else payload if isinstance(payload, list) else []
     if any(each is found for each in (payload, *below)):
-        return model if isinstance(model, dict) else None
+        several = found if isinstance(found, list) else [found]
+        return next((each for each in several if isinstance(each, dict)), None)
     # Two levels that hold fields of one model: what stands in the outer one counts.
     return next((each for each in below if isinstance(each, dict) and isinstance(each.get(resource), dict)), None)
 
