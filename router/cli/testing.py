@@ -12,6 +12,7 @@ from router.cli.group import FAILED, Failed
 from router.cli.junit import as_junit
 from router.cli.output import as_json, counted, paragraph, plain, shorten, width
 from router.cli.preview_report import load_rules, tell_missing
+from router.cli.subject import read_body
 from router.config.model import Configuration
 from router.config.problems import ConfigurationInvalid, Problem, format_github, format_text, summary
 from router.config.references import UNRESOLVED
@@ -21,7 +22,6 @@ from router.config.tests_section import EXAMPLE
 from router.delivery.testing import Mismatch, Result, run_test
 from router.secret import Redactor
 
-_LARGEST_BODY = 64 * 1024 * 1024
 _MOST_LINES = 12
 
 
@@ -83,17 +83,10 @@ def _content(test: RuleTest) -> bytes | None:
     """Read the body of a test's event, where it is in a file of its own."""
     if test.payload_file is None:
         return None
-    path = Path(test.file).parent / test.payload_file
-    where = f"{plain(test.file)}:{test.lines['payload_file']}"
     try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_BODY + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "its name is not valid"
-        raise Failed(f"{where}: the file {plain(path)} cannot be read: {reason}. Expected a body as JSON.") from None
-    if len(content) > _LARGEST_BODY:
-        raise Failed(f"{where}: the file {plain(path)} is too large to be the body of an event.")
-    return content
+        return read_body(Path(test.file).parent / test.payload_file)
+    except Failed as failed:
+        raise Failed(f"{plain(test.file)}:{test.lines['payload_file']}: {failed.message}") from None
 
 
 # What is shown
