@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from router.config.load import load_text
 from router.config.problems import ConfigurationInvalid
-from router.delivery.judging import explain, judge
+from router.delivery.judging import explain, judge, judge_arrived
 from router.delivery.preview import imagine
-from router.events import Event
+from router.messages.directory import USERS, Directory
 from router.messages.expressions import Expressions, Faulty
 from router.payload import dump_json
 from router.rules.ruleset import Verdict
@@ -67,13 +68,9 @@ def verdict(expression: str, body: dict[str, Any] | None = None) -> Verdict:
     event = imagine("page.updated", content, by.sources["spaces"], by, number=1, at=START)
     first, second = explain(event, by)
     expected = ("some",) if first.matched else ("others",)
-    assert judge(_again(event), by).matched == expected
+    assert judge(replace(event), by).matched == expected
     assert second.matched is not first.matched
     return first
-
-
-def _again(event: Event) -> Event:
-    return Event(**{name: getattr(event, name) for name in Event.__dataclass_fields__ if name != "derived"})
 
 
 @pytest.mark.parametrize(
@@ -214,6 +211,19 @@ def test_long_expressions_and_values_are_cut_in_verdicts() -> None:
 def test_expressions_see_names_and_links(expression: str) -> None:
     """What is known of people, spaces and pages is there, also where the body only refers to them."""
     assert verdict(f'"{expression}"').matched
+
+
+def test_names_that_it_used_are_kept_with_the_event() -> None:
+    """An event is explained by the names that it was judged by, although the directory knows better by then."""
+    by = load_text(rule("page.createdBy.name == 'Grace Hopper'"), "rules.yaml", {})
+    source, directory = by.sources["spaces"], Directory()
+    directory.learn("spaces", USERS, "7", {"name": "Grace Hopper"})
+    event = imagine("page.updated", sample("page.updated"), source, by, number=1, at=START)
+    judgement, facts = judge_arrived(event, source, by, directory)
+    assert judgement.matched == ("some",)
+    directory.learn("spaces", USERS, "7", {"name": "Admiral Hopper"})
+    stored = replace(event, facts=facts)
+    assert [told.matched for told in explain(stored, by, directory)] == [True, False]
 
 
 def test_all_conditions_must_hold_together() -> None:
