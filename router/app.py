@@ -21,6 +21,7 @@ from pathlib import Path
 from router.admin.api import make_admin
 from router.admin.parts import Parts
 from router.admin.server import AdminServer
+from router.admin.tails import Tails
 from router.clients import make_http_client
 from router.clock import Clock, SystemClock
 from router.config.load import load
@@ -65,6 +66,9 @@ every few thousand: a fifteenth of all work, and pauses of some ten milliseconds
 
 _REQUESTS_GRACE = 5.0
 """Seconds for requests that are open at a stop; a sender whose body takes longer tries again."""
+
+_READERS_GRACE = 1.0
+"""Seconds for those who follow to read the end of it."""
 
 
 class App:
@@ -136,6 +140,7 @@ class App:
         self.ingress = self._make_ingress()
         self.alerts = self._make_alerts(redactor)
         self.reloader.on_change = self._reloaded
+        self.tails = Tails(self.store.feed)
         self._parts = self._make_parts(redactor)
         self._listener = Listener(self.ingress, self.clock, tls=_tls(settings))
         self._admin: AdminServer | None = None
@@ -189,6 +194,7 @@ class App:
             counts=self.ingress.counts,
             arrivals=self.ingress.arrivals,
             queue_limit=self.settings.queue_limit,
+            tails=self.tails,
             free_bytes=_free_bytes(self.settings.data),
         )
 
@@ -233,8 +239,9 @@ class App:
     async def _remember(self, configuration: Configuration) -> None:
         """Take into memory what was learned before, as conditions look nowhere else."""
         for name in configuration.sources:
-            for known in await self.store.newest_objects(name, MOST_REMEMBERED // len(configuration.sources)):
-                self.directory.learn(known.source, known.kind, known.object_id, known.facts)
+            self.directory.recall(
+                name, await self.store.newest_objects(name, MOST_REMEMBERED // len(configuration.sources))
+            )
 
     def _start_admin(self) -> None:
         """Listen before anything is sent, so that an address in use ends a start that has done nothing."""
@@ -269,6 +276,7 @@ class App:
         await self.alerts.stop()
         if cut_off:
             log.warning("app.cut_off", extra={"deliveries": cut_off, "hint": "they are sent again at the next start"})
+        await self.tails.end(min(grace, _READERS_GRACE))
         if self._admin is not None:
             self._admin.stop()
             await self._admin.close_all_connections()
@@ -306,6 +314,7 @@ def serve(settings: Settings, environ: Mapping[str, str]) -> int:
     configure_logging(settings.log_format, settings.log_level, redactor)
     allow_many_descriptors()
     gc.set_threshold(_COLLECT_AFTER)
+    gc.freeze()  # what is there now stays, and is not looked at again and again
     return asyncio.run(_serve(App, settings, configuration, environ, redactor))
 
 

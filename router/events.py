@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, get_args
 
 from router.payload import JSON, dump_json, parse_body
 
@@ -137,6 +137,12 @@ class Markup(StrEnum):
     TEXT = "text"
     SLACK = "slack"
     HTML = "html"
+
+
+Format = Literal["compact", "full"]
+"""How much a built-in message says: one line; or also what was written and changed, with a button to the page."""
+
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,15 @@ from tests.fakes import START
 
 SPACES = KINDS["teamwork-spaces"]
 SITE = "acme.teamwork.com"
+NAMED_PAGE: dict[str, Any] = {
+    "id": 5148,
+    "title": "Release checklist",
+    "slug": "release-checklist",
+    "changeMessage": "Add rollback step",
+    "space": {"id": 42, "title": "Engineering", "code": "eng"},
+    "updatedBy": {"id": 9, "firstname": "Ada", "lastname": "Byrne"},
+}
+"""A page whose body brings every name along, and so its link."""
 _SAMPLE = object()
 
 

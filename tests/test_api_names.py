@@ -380,7 +380,7 @@ async def test_sources_come_and_go(api: SpacesApi, tmp_path: Path) -> None:
         await pass_time(router, 2 * EVERY_SECONDS)
         await say(router, comment(5149, by=12))
         assert len(api.asked) == 3
-        assert (await router.get("stats"))["apis"] == {}
+        assert "apis" not in await router.get("stats")
 
 
 # What is said of it

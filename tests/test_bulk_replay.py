@@ -175,7 +175,7 @@ async def test_rehearsal_changes_nothing(router: RunningRouter) -> None:
         "message": {"text": "Release checklist!"},
         "message_error": None,
     }
-    assert moved["message"]["text"].startswith("Page updated: Release checklist")
+    assert moved["message"]["text"].startswith("Someone updated Release checklist")
     assert third["message"] == {"text": "<b>0</b>!"}
     assert await router.states() == ["dead"] * 5
     elsewhere = await call(router, dry_run=True, to="ops")

@@ -74,7 +74,7 @@ async def test_the_message_of_a_real_event_can_be_seen(tmp_path: Path) -> None:
             result = await invoked("send-test", name, "--event", "Page.Created", "--rules", path)
             assert result.exit_code == 0, result.output
     docs, audit, chat, shy = sink.received
-    assert "Page created" in docs.json["text"]
+    assert "Someone created *Release checklist*" in docs.json["text"]
     assert "Release checklist" in docs.json["text"]
     assert (audit.path, audit.headers["event"], audit.body) == (
         "/events/page.created",

@@ -23,8 +23,12 @@ from router.config.problems import (
     summary,
 )
 from router.config.source_section import SourceKeys
+from router.delivery.attempt import style_of
 from router.destinations.http import Http
+from router.events import Markup
+from router.messages.spec import Style
 from router.sources import KINDS
+from tests.message_bodies import namespace_of
 
 HERE = Path(__file__).parent / "config"
 EXAMPLE = Path(__file__).parents[1] / "rules.example.yaml"
@@ -133,7 +137,18 @@ class TestExample:
     def test_it_shows_what_there_is(self) -> None:
         """A beginner finds each key in use at least once."""
         text = EXAMPLE.read_text(encoding="utf-8")
-        for key in ("when:", "unless:", "except:", "table:", "otherwise:", "stop:", "unmatched:", "retry:", "message:"):
+        for key in (
+            "when:",
+            "unless:",
+            "except:",
+            "table:",
+            "otherwise:",
+            "stop:",
+            "unmatched:",
+            "retry:",
+            "message:",
+            "format:",
+        ):
             assert key in text
 
 
@@ -148,6 +163,25 @@ class TestLoaded:
         assert (events.timeout, events.concurrency) == (timedelta(seconds=20), 2)
         assert configuration.retries["everything 1"] == (timedelta(minutes=1), timedelta(minutes=90))
         assert configuration.retries["table"] == (timedelta(minutes=5),)
+
+    def test_format_of_a_rule_beats_that_of_its_destination_and_this_the_defaults(self) -> None:
+        """Where nobody says it, mails say everything, and all others are one line."""
+        text = SMALL.replace("docs: {", "docs: {format: compact, ").replace("to: docs", "to: docs, format: full")
+        mail = "mail: {type: email, smtp: 'smtp://localhost', from: a@example.com, to: b@example.com}"
+        text = text.replace("rules:", f"  {mail}\n  log: {{type: log}}\nrules:")
+        text += "  - {name: others, events: page.*, to: [docs, mail, log]}\n"
+        usual = load_text(text, "rules.yaml", ENVIRON)
+        assert (usual.specs["pages"].format, usual.specs["others"].format) == ("full", None)
+        formats = {name: style_of(each).format for name, each in usual.destinations.items()}
+        assert formats == {"docs": "compact", "mail": "full", "log": "compact"}
+        for defaults in (
+            "format: full",
+            "destinations: {format: full}",
+            "format: compact\n  destinations: {format: full}",
+        ):
+            loaded = load_text(f"{text}defaults:\n  {defaults}\n", "rules.yaml", ENVIRON)
+            formats = {name: style_of(each).format for name, each in loaded.destinations.items()}
+            assert formats == {"docs": "compact", "mail": "full", "log": "full"}
 
     def test_references_and_files_are_resolved(self) -> None:
         """A secret comes from the environment or from a file, whose last line break does not count."""
@@ -266,6 +300,76 @@ class TestFiles:
         assert (problem.file, problem.line, problem.column) == (str(folder / "page.j2"), 2, 4)
         assert "  2 | {{ pge.title }}\n    |    ^" in format_text([problem])
 
+    def test_blocks_in_a_file_belong_to_the_rule_set(self, tmp_path: Path) -> None:
+        """`templates/slack/*.yaml` are messages of blocks, read, kept and compiled again with the rule file."""
+        path = self.write(tmp_path, SMALL)
+        folder = tmp_path / "templates" / "slack"
+        folder.mkdir(parents=True)
+        text = (
+            'text: "{{ page.title }}"\nblocks:\n- {type: divider}\n- {type: section, on: no, text: "{{ page.id }}"}\n'
+        )
+        (folder / "page.full.yaml").write_text(text)
+        configuration = load(path, ENVIRON)
+        assert configuration.files == {"slack/page.full.yaml": text}
+        namespace = namespace_of("page.created")
+        for each in (configuration, restore(configuration.text, configuration.files)):
+            style = Style(Markup.SLACK, "slack", forwards_as_is=False, format="full")
+            message = each.renderer.render(each.specs["pages"], style, namespace)
+            assert message.text == "Release checklist"
+            # Read by YAML 1.2 as the rule file is: `on` and `no` are texts.
+            assert message.blocks == [{"type": "divider"}, {"type": "section", "on": "no", "text": 5148}]
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("- a\n", "1:1: the file is a list; expected a map with text, for notifications, and blocks"),
+            ("text: x\n", "1:1: the file has no blocks; expected a map with text, for notifications, and blocks"),
+            (
+                "text: x\nblock: []\n",
+                "2:1: unknown key 'block'; expected one of: text, blocks (did you mean 'blocks'?)",
+            ),
+            ("text: [x]\nblocks: []\n", "1:1: text is a list; expected the text that notifications show"),
+            ("text: x\nblocks: []\n", "2:1: blocks is an empty list; expected a list of Slack's blocks"),
+            ("text: x\nblocks: {type: divider}\n", "2:1: blocks is a map; expected a list of Slack's blocks"),
+            (
+                "text: x\nblocks:\n- type: divider\n- text: x\n",
+                "4:3: this is no block; expected a map with its type, such as {type: section, text: …}",
+            ),
+            ("text: x\nblocks: [\n", "3:1: a value is missing here"),
+            (
+                "text: {{ page.title }}\nblocks: []\n",
+                "1:8: a text that begins with {{ is read as a map; put it in quotes",
+            ),
+            (
+                "text: x\nblocks:\n- type: header\n  text:\n    type: x\n    text: |\n      a\n      *{{ pge }}*\n",
+                "8:11: unknown name 'pge'",
+            ),
+            ("text: x\nblocks:\n- {type: section, text: '{{ page.title | uper }}'}\n", "3:42: unknown filter 'uper'"),
+            ("text: '{% include \"no.j2\" %}'\nblocks: [{type: divider}]\n", "1:20: no template is named 'no.j2'"),
+        ],
+    )
+    def test_mistakes_in_a_file_of_blocks_are_told_at_their_place(self, tmp_path: Path, text: str, told: str) -> None:
+        """No YAML, no message, or a mistake in one of its templates: told with its place before anything is sent."""
+        path = self.write(tmp_path, SMALL)
+        file = tmp_path / "templates" / "slack" / "page.yaml"
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+        with pytest.raises(ConfigurationInvalid) as raised:
+            load(path, ENVIRON)
+        assert format_text(raised.value.problems).startswith(f"{file}:{told}")
+        assert len(raised.value.problems) == 1
+
+    def test_blocks_are_for_slack_only(self, tmp_path: Path) -> None:
+        """A file of blocks where no Slack message would look for it is told, not ignored."""
+        path = self.write(tmp_path, SMALL)
+        file = tmp_path / "templates" / "email" / "page.yaml"
+        file.parent.mkdir(parents=True)
+        file.write_text("text: x\nblocks: []\n")
+        with pytest.raises(
+            ConfigurationInvalid, match="only Slack's messages are blocks; expected this file in slack/"
+        ):
+            load(path, ENVIRON)
+
     def test_templates_that_cannot_be_read(self, tmp_path: Path) -> None:
         """Templates that are no text, too large, or where nothing looks for them are told."""
         path = self.write(tmp_path, SMALL)
@@ -274,11 +378,15 @@ class TestFiles:
         (folder / "slak" / "page.j2").write_text("x")
         (folder / "bytes.j2").write_bytes(b"a\nb\xff")
         (folder / "large.j2").write_bytes(b"x" * (1024 * 1024 + 1))
+        (folder / "slack").mkdir()
+        (folder / "slack" / "page.j2").write_text("x")
+        (folder / "slack" / "page.yaml").write_text("text: x\nblocks: [{type: divider}]\n")
         with pytest.raises(ConfigurationInvalid) as raised:
             load(path, ENVIRON)
         told = str(raised.value)
         assert "bytes.j2:2:1: the template is not UTF-8 text" in told
         assert "large.j2:1:1: the template is larger than 1 MiB" in told
+        assert "slack/page.yaml:1:1: slack/page.j2 has the same name, and nothing would use this file" in told
         assert "slak/page.j2:1:1: nothing uses this template" in told
         assert "did you mean 'slack'?" in told
 

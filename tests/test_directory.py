@@ -144,6 +144,13 @@ class TestMemory:
             directory.miss("spaces", "pages", object_id)
         assert directory.is_unread("spaces", "pages", "2")
 
+    def test_what_the_store_knows_is_recalled_as_it_was_learned(self) -> None:
+        """At a start, without looking into it."""
+        directory = Directory()
+        directory.recall("spaces", [("pages", "1", b'{"title":"A"}'), ("users", "9", b'{"name":"Ada"}')])
+        assert directory.find("spaces", "pages", "1") == {"title": "A"}
+        assert directory.find("spaces", "users", "9") == {"name": "Ada"}
+
     def test_words_are_found_anew_only_when_something_has_changed(self) -> None:
         """The same facts told again change nothing."""
         directory, event = Directory(), make_event("page.updated", page())

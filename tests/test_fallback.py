@@ -42,7 +42,7 @@ async def test_what_died_goes_to_the_fallback_worded_for_its_type(tmp_path: Path
         await router.settle()
         dead, instead = await router.deliveries()
         assert told([dead, instead]) == [("docs", "rule", "dead"), ("ops", "fallback", "delivered")]
-        assert "*Page moved*" in request.json["text"]
+        assert "Someone moved *Release checklist*" in request.json["text"]
         assert (await router.get(f"deliveries/{instead['id']}"))["origin_id"] == dead["id"]
         assert instead["rule"] == "everything"
         assert (dead["handled"], instead["handled"]) == (True, False)

@@ -11,15 +11,16 @@ import pytest
 import yaml
 
 from router.events import Markup
-from router.messages import limits
+from router.messages import blocks, limits
 from router.messages.filters import FILTERS
+from router.messages.html import MOST_TOKENS, MOST_TOKENS_OF_A_LINE
 from router.messages.render import Renderer
 from router.messages.spec import MessageSpec, Style
 from router.messages.template_tests import TESTING_FILTERS, TESTS
 from tests.message_bodies import namespace_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "messages.md"
-EXAMPLE = re.compile(r"```(jinja|jinja slack|yaml body)\n(.*?)```\n\n```(?:text|json)\n(.*?)```", re.DOTALL)
+EXAMPLE = re.compile(r"```(jinja|jinja slack|yaml body|yaml slack)\n(.*?)```\n\n```(?:text|json)\n(.*?)```", re.DOTALL)
 EXAMPLES = EXAMPLE.findall(PAGE.read_text(encoding="utf-8"))
 
 
@@ -43,7 +44,22 @@ def limit_table() -> str:
         ("macros inside each other", str(limits.DEEPEST_CALL)),
         ("items of a list or mapping that an expression makes, prints or compares", f"{limits.MOST_ITEMS:,}"),
         ("characters of one template's text", f"{limits.LONGEST_SOURCE:,}"),
+        ("HTML of a page that `text`, `mrkdwn` and `markdown` read", f"{MOST_TOKENS:,} tags and texts"),
+        ("HTML of a page that `excerpt` reads", f"{MOST_TOKENS_OF_A_LINE:,} tags and texts"),
         ("size of a number that a calculation makes", f"{limits.MOST_BITS} bits"),
+    ]
+    return "| what | at most |\n| --- | --- |\n" + "".join(f"| {what} | {most} |\n" for what, most in figures)
+
+
+def slack_table() -> str:
+    figures = [
+        ("message as text", f"{blocks.LONGEST_SLACK_TEXT:,} characters"),
+        ("blocks of a message", f"{blocks.MOST_BLOCKS}, and {blocks.LONGEST_BLOCKS:,} bytes as JSON"),
+        ("text of a section", f"{blocks.LONGEST_SECTION:,} characters"),
+        ("fields of a section", f"{blocks.MOST_FIELDS}, each of {blocks.LONGEST_FIELD:,} characters"),
+        ("text of a header", f"{blocks.LONGEST_HEADER} characters"),
+        ("elements of a context", f"{blocks.MOST_CONTEXTS}, each of {blocks.LONGEST_CONTEXT:,} characters"),
+        ("buttons in a row", f"{blocks.MOST_BUTTONS}, each of {blocks.LONGEST_BUTTON} characters"),
     ]
     return "| what | at most |\n| --- | --- |\n" + "".join(f"| {what} | {most} |\n" for what, most in figures)
 
@@ -61,6 +77,12 @@ def test_examples(language: str, source: str, shown: str) -> None:
         spec = MessageSpec(body=yaml.safe_load(source), has_body=True)
         assert Renderer().render(spec, Style(Markup.TEXT, "text", True), namespace).body == json.loads(shown)
         return
+    if language == "yaml slack":
+        own = {"slack/page.updated.yaml": source}
+        renderer = Renderer(own, {name: yaml.safe_load(text) for name, text in own.items()})
+        message = renderer.render(MessageSpec(), Style(Markup.SLACK, "slack", forwards_as_is=False), namespace)
+        assert {"text": message.text, "blocks": message.blocks} == json.loads(shown)
+        return
     folder = "slack" if language.endswith("slack") else "text"
     spec, style = MessageSpec(message=source), Style(Markup(folder), folder, False)
     assert Renderer().inspection.problems(spec, style) == []
@@ -68,7 +90,13 @@ def test_examples(language: str, source: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("filters", filter_table()), ("tests", list_of_tests()), ("limits", limit_table())]
+    ("name", "content"),
+    [
+        ("filters", filter_table()),
+        ("tests", list_of_tests()),
+        ("limits", limit_table()),
+        ("slack limits", slack_table()),
+    ],
 )
 def test_tables_list_what_there_is(name: str, content: str) -> None:
     """Filters, tests and limits on the page are those of the program."""

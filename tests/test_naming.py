@@ -75,6 +75,7 @@ async def test_a_comment_is_named_by_what_its_page_taught(tmp_path: Path) -> Non
     text = "{{ event.verb }} {{ page.title or 'a page' }} in {{ space.id }}."
     async with RunningRouter(tmp_path, rules(text, events="comment.*")) as router:
         await router.accept("comment.created", COMMENT)
+        await router.settle()
         await router.accept("page.created", page())
         await router.accept("comment.created", COMMENT)
         assert await texts(router) == ["commented on a page in .", "commented on Release in 42."]

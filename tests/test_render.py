@@ -14,6 +14,7 @@ from router.payload import JSON
 from tests.message_bodies import namespace_of
 
 SLACK = Style(Markup.SLACK, "slack", forwards_as_is=False)
+SLACK_FULL = Style(Markup.SLACK, "slack", forwards_as_is=False, format="full")
 LOG = Style(Markup.TEXT, "text", forwards_as_is=False)
 HTTP = Style(Markup.TEXT, "text", forwards_as_is=True)
 MOVED = namespace_of("page.updated.moved")
@@ -26,8 +27,8 @@ def rendered(template: str, namespace: dict[str, JSON] = MOVED, style: Style = L
 class TestChoosingATemplate:
     def test_a_rule_without_any_message_gets_the_built_in_one(self) -> None:
         """`events` and `to` are enough for a good message."""
-        assert Renderer().render(MessageSpec(), SLACK, MOVED).text == "*Page moved*: Release checklist"
-        assert Renderer().render(MessageSpec(), LOG, MOVED).text == "Page moved: Release checklist"
+        assert Renderer().render(MessageSpec(), SLACK, MOVED).text == "Someone moved *Release checklist*"
+        assert Renderer().render(MessageSpec(), LOG, MOVED).text == "Someone moved Release checklist"
 
     def test_the_most_specific_template_wins(self) -> None:
         """`page.updated.moved.j2` before `page.updated.j2`, `page.j2` and `event.j2`; names ignore case."""
@@ -42,6 +43,46 @@ class TestChoosingATemplate:
         assert Renderer().render(MessageSpec(), SLACK, unknown).text == "*Tag added*: urgent"
         assert Renderer({"slack/event.j2": "mine"}).render(MessageSpec(), SLACK, unknown).text == "mine"
 
+    def test_a_file_of_the_format_wins_over_one_of_any(self) -> None:
+        """At each step of the name, `page.full` before `page`; a more specific name before any format."""
+        own = {f"slack/{name}.j2": name for name in ("page.updated", "page.full", "page", "event.full")}
+        for left, full, compact in (
+            ([], "page.updated", "page.updated"),
+            (["page.updated"], "page.full", "page"),
+            (["page.full"], "page", "page"),
+            (["page"], "event.full", "Someone moved *Release checklist*"),
+        ):
+            for name in left:
+                del own[f"slack/{name}.j2"]
+            assert Renderer(own).render(MessageSpec(), SLACK_FULL, MOVED).text == full
+            assert Renderer(own).render(MessageSpec(), SLACK, MOVED).text == compact
+
+    def test_an_own_file_of_any_format_wins_over_a_built_in_one(self) -> None:
+        """Whoever writes `slack/event.j2` means all events in both formats, although ours are for one each."""
+        for style in (SLACK, SLACK_FULL):
+            message = Renderer({"slack/event.j2": "mine"}).render(MessageSpec(), style, MOVED)
+            assert (message.text, message.blocks) == ("mine", None)
+
+    def test_an_own_piece_words_every_message_anew(self) -> None:
+        """`shared/sentence.j2` is part of all messages: of Slack's, of both parts of mails, and of plain text."""
+        renderer = Renderer({"shared/sentence.j2": "{{ page.title | bold }} bewegte sich"})
+        assert renderer.render(MessageSpec(), SLACK, MOVED).text == "*Release checklist* bewegte sich"
+        assert renderer.render(MessageSpec(), LOG, MOVED).text == "Release checklist bewegte sich"
+        mail = renderer.render(MessageSpec(), Style(Markup.HTML, "email", False, "full"), MOVED)
+        assert "<strong>Release checklist</strong> bewegte sich" in mail.html
+        assert mail.text == "Release checklist bewegte sich"
+
+    def test_a_named_template_may_have_formats_too(self) -> None:
+        """`template: note` is `slack/note.full.yaml` where everything is wanted, else `slack/note.j2`."""
+        own = {"slack/note.full.yaml": "", "slack/note.j2": "short"}
+        renderer = Renderer(own, {"slack/note.full.yaml": {"text": "long", "blocks": [{"type": "divider"}]}})
+        spec = MessageSpec(template="note")
+        assert renderer.render(spec, SLACK, MOVED).text == "short"
+        assert renderer.render(spec, SLACK_FULL, MOVED) == Message(text="long", blocks=[{"type": "divider"}])
+        for exact in ("note.full", "note.full.yaml"):
+            assert renderer.render(MessageSpec(template=exact), SLACK, MOVED).text == "long"
+        assert "note" in renderer.inspection.problems(MessageSpec(template="nte"), SLACK)[0].sentence
+
     def test_a_named_template_is_looked_for_in_the_folder_first(self) -> None:
         """`template: my-note` is `slack/my-note.j2`, or else `my-note.j2`."""
         own = {"slack/my-note.j2": "for Slack", "my-note.j2": "for all", "other/my-note.j2": "never"}
@@ -49,30 +90,30 @@ class TestChoosingATemplate:
         assert Renderer(own).render(spec, SLACK, MOVED).text == "for Slack"
         assert Renderer(own).render(spec, LOG, MOVED).text == "for all"
         assert Renderer(own).render(MessageSpec(template="my-note.j2"), LOG, MOVED).text == "for all"
-        assert Renderer(own).render(MessageSpec(template="page"), LOG, MOVED).text == "Page moved: Release checklist"
+        assert Renderer(own).render(MessageSpec(template="event"), LOG, MOVED).text == "Someone moved Release checklist"
 
     def test_own_templates_include_and_import_others(self) -> None:
         """An own template may use the built-in one and own macros."""
         own = {
-            "slack/note.j2": "{% from 'parts.j2' import loud %}{{ loud(page.title) }} | {% include 'slack/page.j2' %}",
+            "slack/note.j2": "{% from 'parts.j2' import loud %}{{ loud(page.title) }} | "
+            "{% include 'slack/event.compact.j2' %}",
             "parts.j2": "{% macro loud(x) %}_{{ x }}_{% endmacro %}",
         }
         text = Renderer(own).render(MessageSpec(template="note"), SLACK, MOVED).text
-        assert text == "_Release checklist_ | *Page moved*: Release checklist"
+        assert text == "_Release checklist_ | Someone moved *Release checklist*"
 
     def test_an_event_goes_out_as_it_came_where_the_type_does_so(self) -> None:
         """`http` forwards without message, template and body; a subject or blocks alone change nothing."""
         for spec in (MessageSpec(), MessageSpec(subject="x"), MessageSpec(blocks=[])):
             assert Renderer().render(spec, HTTP, MOVED).forward
         assert Renderer().render(MessageSpec(message="{{ page.id }}"), HTTP, MOVED) == Message(text="5148")
-        assert Renderer().render(MessageSpec(template="page"), HTTP, MOVED).text == "Page moved: Release checklist"
+        assert Renderer().render(MessageSpec(template="event"), HTTP, MOVED).text == "Someone moved Release checklist"
 
     def test_what_a_type_does_not_know_gives_way_to_the_built_in_text(self) -> None:
         """A rule for several destinations may have a body or blocks: the others get their own text."""
-        assert (
-            Renderer().render(MessageSpec(body={"a": 1}, has_body=True), SLACK, MOVED).text.startswith("*Page moved*")
-        )
-        assert Renderer().render(MessageSpec(blocks=[{"type": "divider"}]), LOG, MOVED).text.startswith("Page moved")
+        body, blocks = MessageSpec(body={"a": 1}, has_body=True), MessageSpec(blocks=[{"type": "divider"}])
+        assert Renderer().render(body, SLACK, MOVED).text.startswith("Someone moved")
+        assert Renderer().render(blocks, LOG, MOVED).text.startswith("Someone moved")
 
     def test_rule_and_destination_are_words_too(self) -> None:
         """The caller adds them; a renderer works without."""
@@ -142,11 +183,11 @@ class TestStructures:
         message = Renderer().render(MessageSpec(blocks=blocks), SLACK, namespace_of("page.updated", {"page": page}))
         escaped = "&lt;!channel&gt; &amp; co"
         assert message.blocks == [
-            {"type": "section", "text": {"type": "mrkdwn", "text": f"*{escaped}*"}},
+            {"type": "section", "text": {"type": "mrkdwn", "text": f"*{escaped}*", "verbatim": True}},
             {"type": "section", "fields": [{"type": "plain_text", "text": escaped}]},
             {"type": "image", "image_url": "https://x.example/?a=1&b=1", "alt_text": title},
             {"type": "rich_text", "elements": [{"type": "text", "text": title}]},
-            {"type": "context", "elements": [{"type": "mrkdwn", "text": escaped}]},
+            {"type": "context", "elements": [{"type": "mrkdwn", "text": escaped, "verbatim": True}]},
         ]
         assert message.text == f"Page updated: {escaped}"
 

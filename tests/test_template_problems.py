@@ -38,7 +38,7 @@ class TestProblems:
         )
         assert self.problems(message=good, subject="{{ event.title }}") == []
         assert self.problems() == []
-        assert self.problems(template="page") == []
+        assert self.problems(template="event") == []
         assert self.problems(blocks=[{"type": "section", "text": "{{ page.title }}"}]) == []
 
     @pytest.mark.parametrize(

@@ -103,7 +103,8 @@ def test_the_wheel_has_all_that_it_needs_and_nothing_else(packages: Path) -> Non
     for needed in (
         "py.typed",
         "rules.example.yaml",
-        "templates/slack/page.j2",
+        "templates/slack/event.full.yaml",
+        "templates/shared/sentence.j2",
         "store/migrations/sqlite/0001_first.sql",
     ):
         assert f"router/{needed}" in names

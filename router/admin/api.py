@@ -27,6 +27,7 @@ from router.admin.replay import (
     ReplayHandler,
 )
 from router.admin.serialise import statistics
+from router.admin.tail import TailHandler
 from router.config.problems import did_you_mean
 from router.config.settings import Address
 from router.delivery.judging import explain
@@ -122,7 +123,7 @@ class StatsHandler(AdminHandler):
         shown = statistics(stats, self.parts.rulesets.current.destinations, self.parts.clock.now())
         known = self.parts.directory.counts()
         apis = {name: self.shown.api(name, figures, known) for name, figures in self.parts.names.figures().items()}
-        self.answer({**shown, "apis": apis})
+        self.answer({**shown, "apis": apis} if apis else shown)
 
 
 class RejectedHandler(AdminHandler):
@@ -202,6 +203,7 @@ ROUTES: Sequence[tuple[str, type[AdminHandler]]] = (
     ("/api/v1/rejected/([0-9]{1,30})/replay", RejectedReplayHandler),
     ("/api/v1/purge", PurgeHandler),
     ("/api/v1/stats", StatsHandler),
+    ("/api/v1/tail", TailHandler),
 )
 
 PATHS = [path for path, _ in ROUTES if "(" not in path]

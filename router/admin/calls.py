@@ -24,6 +24,7 @@ from router.admin.schemas import (
     or_null,
     text,
 )
+from router.admin.tails import DELIVERIES, EVENTS
 from router.events import DeliveryState
 
 PARAMETERS: Mapping[str, Schema] = {
@@ -55,9 +56,12 @@ class Call:
         tag: Subject under which it is listed.
         answer: What 200 means.
         schema: Name of the schema of that answer; None for text.
+        stream: Names of the schemas of what is sent, one after the other, as server-sent events by those names in
+            lower case; empty for an answer that ends.
         says: More than the summary.
         what: What the id in the path is of.
         query: Names among `PARAMETERS`.
+        own: Parameters that mean something else in this call.
         body: Keys of the body; None where there is none.
         required: Those of these keys that have to be there.
         example: A body.
@@ -72,9 +76,11 @@ class Call:
     summary: str
     answer: str
     schema: str | None
+    stream: Sequence[str] = ()
     says: str = ""
     what: str = ""
     query: Sequence[str] = ()
+    own: Mapping[str, Schema] = field(default_factory=dict)
     body: Mapping[str, Schema] | None = None
     required: Sequence[str] = ()
     example: Mapping[str, Any] = field(default_factory=dict)
@@ -173,6 +179,24 @@ _READING = (
         query=_LISTED,
     ),
     Call("GET /api/v1/stats", "stats", "Store", "Totals, and how each destination stands", "The totals.", "Stats"),
+    Call(
+        "GET /api/v1/tail",
+        "tail",
+        "Events",
+        "Events and deliveries as they happen",
+        "Server-sent events, until the caller or the router ends it. The data of each is a record in JSON.",
+        None,
+        stream=("Event", "Delivery", "LeftOut"),
+        says="An `event` for each event that is stored, a `delivery` each time that one is made or changes, both as"
+        " lists show them, and `left_out` where records were left out because the caller took them too slowly. A"
+        " comment comes every 15 seconds while nothing happens. What happened before is not told.",
+        query=("name", "source", "rule", "destination", "state", "only"),
+        own={
+            "name": text("Pattern of the names of events, as in rules.", "page.*"),
+            "only": choice("Events or deliveries only.", (EVENTS, DELIVERIES)),
+        },
+        codes={503: ("stopping", "too_many_readers")},
+    ),
 )
 
 _ROOM = ("stopping", "queue_full", "too_much_at_once", "disk_full")

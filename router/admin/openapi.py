@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -10,6 +11,7 @@ from router import __version__
 from router.admin.calls import CALLS, PARAMETERS, Call
 from router.admin.handler import MAX_BODY_BYTES, AdminHandler
 from router.admin.schemas import SCHEMAS, Schema, choice, number_of, record, ref, text
+from router.payload import dump_json
 
 _SAYS = f"""\
 Events, deliveries and the rest of a running Spaces Router; docs/api.md explains each call with an example.
@@ -103,7 +105,8 @@ def _operation(call: Call, *, asks_for_token: bool) -> dict[str, Any]:
 
 def _parameters(call: Call) -> list[dict[str, Any]]:
     query: list[dict[str, Any]] = [
-        {"name": name, "in": "query", "schema": PARAMETERS[name], "allowEmptyValue": True} for name in call.query
+        {"name": name, "in": "query", "schema": call.own.get(name) or PARAMETERS[name], "allowEmptyValue": True}
+        for name in call.query
     ]
     if not call.what:
         return query
@@ -119,9 +122,24 @@ def _responses(call: Call) -> dict[str, Any]:
         *([404] if call.what else []),
     }
     refusals = {str(status): _refusal(call, status) for status in sorted(statuses)}
+    if call.stream:
+        return {"200": {"description": call.answer, "content": {"text/event-stream": _stream(call)}}, **refusals}
     if call.schema is None:
         return {"200": {"description": call.answer, "content": {"text/plain": {"schema": text()}}}, **refusals}
     return {"200": _in_json(call.answer, ref(call.schema)), **refusals}
+
+
+def _stream(call: Call) -> dict[str, Any]:
+    """
+    Describe a stream: one that ends is text to OpenAPI 3.1; the records stand in it as a list, each under its event.
+
+    Source: OpenAPI 3.2, "Sequential media types", read 2026-11: its `itemSchema` says the same of each item.
+    """
+    records = {re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(): ref(name) for name in call.stream}
+    shown = "".join(
+        f"event: {name}\ndata: {dump_json(example(schema)).decode()}\n\n" for name, schema in records.items()
+    )
+    return {"schema": text("Server-sent events."), "example": shown, "x-events": records}
 
 
 def _refusal(call: Call, status: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from router.admin.tails import Tails
 from router.clock import Clock
 from router.config.reload import Reloader, RuleSets
 from router.delivery.lanes import Lanes
@@ -27,6 +28,7 @@ class Parts:
         counts: What became of requests.
         arrivals: When the latest event of each source came, since the start.
         queue_limit: Deliveries that are not final, beyond which no event is taken.
+        tails: Who follows events and deliveries as they happen.
         free_bytes: Tells the free bytes on the disk of the store, or raises OSError.
         compiling: Held by whoever compiles a rule text that came with a request: one at a time.
     """
@@ -45,5 +47,6 @@ class Parts:
     counts: Counts
     arrivals: Mapping[str, datetime]
     queue_limit: int
+    tails: Tails
     free_bytes: Callable[[], int]
     compiling: asyncio.Lock = field(default_factory=asyncio.Lock)

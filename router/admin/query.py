@@ -73,6 +73,13 @@ class Query:
         given = self._values.get("state")
         return None if given is None else read_state("state", given)
 
+    def choice(self, name: str, among: Sequence[str]) -> str | None:
+        """One of a few words."""
+        given = self._values.get(name)
+        if given is not None and given not in among:
+            raise bad_request(f"{name} is {_shown(given)}{_expected(given, among)}")
+        return given
+
     def event(self) -> int | None:
         given = self._values.get("event")
         if given is None:

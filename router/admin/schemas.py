@@ -259,6 +259,13 @@ SCHEMAS: Mapping[str, Schema] = {
             "detail": text("What the destination said, or what went wrong.", "HTTP 404 (Not Found): no_service"),
         },
     ),
+    "LeftOut": record(
+        "Told where records of a stream were left out.",
+        {
+            "left_out": count("How many.", 12),
+            "message": text("For people.", "12 records were left out: more came than this reader took"),
+        },
+    ),
     "Rejected": record(
         "A well-signed request that was answered 400.",
         {
@@ -376,8 +383,8 @@ SCHEMAS: Mapping[str, Schema] = {
                     }
                 },
             ),
-            "apis": by_name(ref("ApiStats"), "The Spaces API of each source that has an `api_key`, by source.", {}),
         },
+        {"apis": by_name(ref("ApiStats"), "Where sources have an `api_key`: how the Spaces API of each stands.", {})},
     ),
     "DestinationStats": record(
         "How a destination stands.",

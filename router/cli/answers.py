@@ -22,6 +22,10 @@ class Answers(Protocol):
         """One page: `deliveries` and `next`, newest first; `query` as the API takes it, always with a `limit`."""
         ...
 
+    def events(self, query: Mapping[str, str]) -> Mapping[str, Any]:
+        """One page: `events` and `next`, newest first; `query` as the API takes it, always with a `limit`."""
+        ...
+
     def delivery(self, number: str) -> Mapping[str, Any] | None:
         """One delivery with its message and history; None where there is none of this id."""
         ...
@@ -29,6 +33,10 @@ class Answers(Protocol):
     def event(self, number: str) -> Mapping[str, Any] | None:
         """One event with its body and verdicts; None where there is none of this id."""
         ...
+
+
+class NothingToAsk(Failed):
+    """There is neither a running router nor a store."""
 
 
 def answered(router: Router, data: Path, ask: Callable[[Answers], T]) -> T:
@@ -39,14 +47,15 @@ def answered(router: Router, data: Path, ask: Callable[[Answers], T]) -> T:
         data: Folder of the store.
 
     Raises:
-        Failed: Neither can be asked.
+        NothingToAsk: No router runs, and there is no store.
+        Failed: What is there cannot be asked.
     """
     try:
         return ask(_FromRouter(router))
     except NothingAnswers as nothing:
         database = data / "router.db"
         if not database.exists():
-            raise Failed(
+            raise NothingToAsk(
                 f"{nothing}, and there is no store at {database}. Start the router with `spaces-router serve`, or say"
                 " where it is: --admin for a running one, --data for the folder of its store."
             ) from None
@@ -66,10 +75,10 @@ class _FromRouter:
         self._router = router
 
     def deliveries(self, query: Mapping[str, str]) -> Mapping[str, Any]:
-        found = self._router.get("/deliveries", query)
-        if found is None:
-            raise Failed(f"what answers at {self._router.admin.url} is not a router's admin side. Is --admin right?")
-        return found
+        return self._listed("/deliveries", query)
+
+    def events(self, query: Mapping[str, str]) -> Mapping[str, Any]:
+        return self._listed("/events", query)
 
     def delivery(self, number: str) -> Mapping[str, Any] | None:
         return self._router.get(f"/deliveries/{number}")
@@ -78,4 +87,10 @@ class _FromRouter:
         found = self._router.get(f"/events/{number}")
         if found is None:
             self.deliveries({"limit": "1"})  # tells a router that does not know the id from something else
+        return found
+
+    def _listed(self, path: str, query: Mapping[str, str]) -> Mapping[str, Any]:
+        found = self._router.get(path, query)
+        if found is None:
+            raise Failed(f"what answers at {self._router.admin.url} is not a router's admin side. Is --admin right?")
         return found

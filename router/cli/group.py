@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from router import __version__
+from router.collecting import uncollected
 
 FAILED = 1
 BAD_CONFIGURATION = 78
@@ -25,12 +26,13 @@ COMMANDS = {
     "serve": "Run the router.",
     "demo": "Show the router at work on sample deliveries.",
     "check": "Say what is wrong with a rule file, or what it holds.",
-    "events": "List the events that Spaces can send.",
+    "events": "List the events of Spaces, or those that your rules need.",
     "preview": "Show which rules match an event, and what they would send.",
     "test": "Run the tests that stand beside the rules.",
     "send": "Send a signed sample delivery to a router.",
     "send-test": "Send a test message to a destination.",
     "deliveries": "List what the router sent or tries to send.",
+    "tail": "Show events and deliveries as they happen.",
     "show": "Show one event or one delivery in full.",
     "replay": "Send once more what did not arrive.",
     "release": "Send now what waits for its time.",
@@ -40,7 +42,7 @@ COMMANDS = {
 }
 
 LATER = frozenset(
-    "explain backtest tail schema".split()  # noqa: SIM905
+    "explain backtest schema".split()  # noqa: SIM905
 )
 """Commands which later versions bring."""
 
@@ -85,7 +87,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"router.cli.{cmd_name.replace('-', '_')}").command
+        with uncollected():
+            command: click.Command = importlib.import_module(f"router.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def resolve_command(

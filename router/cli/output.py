@@ -53,6 +53,12 @@ def as_json(value: JSON) -> str:
     return json.dumps(value, indent=2, ensure_ascii=escaped, default=str).translate(_UNSAFE_IN_JSON)
 
 
+def as_json_line(value: JSON) -> str:
+    """The same on one line."""
+    escaped = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    return json.dumps(value, ensure_ascii=escaped, separators=(",", ":"), default=str).translate(_UNSAFE_IN_JSON)
+
+
 def width() -> int:
     """Columns there are: of the terminal, at least 60; 80 where nobody knows."""
     return max(NARROWEST, shutil.get_terminal_size((80, 24)).columns)
@@ -77,6 +83,11 @@ def shorten(text: str, columns: int) -> str:
             break
         kept.append(letter)
     return "".join(kept) + "…"
+
+
+def padded(text: str, columns: int) -> str:
+    """Fill a text up to so many columns."""
+    return text + " " * (columns - display_width(text))
 
 
 def coloured(state: str) -> str:
@@ -107,8 +118,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, shrink: int, 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     cells = [shorten(cell, columns) for cell, columns in zip(row, widths, strict=True)]
-    padded = [cell + " " * (columns - display_width(cell)) for cell, columns in zip(cells, widths, strict=True)]
-    return _GAP.join(padded).rstrip()
+    return _GAP.join(padded(cell, columns) for cell, columns in zip(cells, widths, strict=True)).rstrip()
 
 
 def paragraph(text: str, indent: str = "", *, hanging: str = "", most: int | None = None) -> str:
@@ -147,6 +157,11 @@ def local(moment: datetime) -> str:
     """A time on this machine's clock, with its offset: `2026-03-02 09:15:00 +01:00`."""
     offset = f"{moment.astimezone():%z}"
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S} {offset[:3]}:{offset[3:5]}"
+
+
+def clock_time(moment: datetime) -> str:
+    """The time of day on this machine's clock: `09:15:00`."""
+    return f"{moment.astimezone():%H:%M:%S}"
 
 
 def ago(moment: datetime, now: datetime) -> str:

@@ -21,7 +21,7 @@ from router.delivery.judging import explain
 from router.events import DeliveryState
 from router.secret import Redactor
 from router.store.reading import SqliteReader
-from router.store.records import DeliveryFilter
+from router.store.records import DeliveryFilter, EventFilter
 
 T = TypeVar("T")
 
@@ -47,6 +47,23 @@ class FromStore:
             return {
                 "deliveries": [self._shown.delivery(listed, {}) for listed in found],
                 "next": str(found[-1].delivery.id) if len(found) == wanted.limit else None,
+            }
+
+        return self._read(ask)
+
+    def events(self, query: Mapping[str, str]) -> Mapping[str, Any]:
+        wanted = EventFilter(
+            name=query.get("name"),
+            source=query.get("source"),
+            limit=int(query["limit"]),
+            cursor=int(query["cursor"]) if "cursor" in query else None,
+        )
+
+        async def ask(store: SqliteReader) -> Mapping[str, Any]:
+            found = await store.events(wanted)
+            return {
+                "events": [self._shown.event(event) for event in found],
+                "next": str(found[-1].id) if len(found) == wanted.limit else None,
             }
 
         return self._read(ask)

@@ -49,6 +49,27 @@ def report(file: Path, form: str, strict: bool) -> int:
     return FAILED if failed else 0
 
 
+def read_rules(file: Path, otherwise: str, missing: list[str] | None = None) -> Configuration:
+    """
+    Load the rule file for a command that needs it whole; its problems go to standard error.
+
+    Args:
+        otherwise: A clause that says what was not done, such as `nothing was sent`.
+        missing: As `load` takes it: given one, secrets that are not there are no problems.
+
+    Raises:
+        Failed: It cannot be used.
+    """
+    try:
+        return load(file, os.environ, missing)
+    except ConfigurationInvalid as invalid:
+        click.echo(format_text(invalid.problems).rstrip("\n"), err=True)
+        hint = unset_hint(invalid.problems, file)
+        raise Failed(f"{summary(invalid.problems, str(file))}; {otherwise}.{hint and ' '}{hint}") from None
+    except OSError as error:
+        raise Failed(unreadable(file, error)) from None
+
+
 def unset_hint(problems: Sequence[Problem], file: Path) -> str:
     """Say how to load the `.env` beside a rule file where a variable is missing; otherwise an empty text."""
     env = file.parent / ".env"

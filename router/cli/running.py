@@ -31,13 +31,24 @@ from router.secret import Secret
 
 DEFAULT_ADMIN = "http://127.0.0.1:8081"
 TIMEOUT_SECONDS = 15.0
+SILENCE_SECONDS = 45.0
+"""A stream has at least a comment every 15 s."""
 
+_STREAM = "text/event-stream"
 _MOST_BYTES = 64 * 1024 * 1024
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - told apart, not bound to
 
 
 class NothingAnswers(Exception):
     """No router stands at the admin address; the text is a sentence about it."""
+
+
+class Busy(Failed):
+    """The router has no room for this now, or is about to stop."""
+
+
+class BrokenOff(Failed):
+    """What answers at the admin address ended the connection before the end of its answer, or fell silent."""
 
 
 @dataclass(frozen=True)
@@ -88,22 +99,42 @@ class Admin:
             NothingAnswers: Nothing listens there.
             Failed: What answers is no router, or does not answer in time.
         """
+        content = None if body is None else json.dumps(body).encode()
+        with self.asked(method, path, token=token, query=query, content=content, timeout=timeout) as answer:
+            return reply(answer)
+
+    @contextmanager
+    def asked(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: Secret | None = None,
+        query: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        accept: str = "application/json",
+        timeout: float = TIMEOUT_SECONDS,
+    ) -> Iterator[http.client.HTTPResponse]:
+        """
+        Make one request, and leave its answer to be read. What goes wrong meanwhile is raised as `ask` does.
+
+        Args:
+            timeout: Seconds for each step: connecting, and every read.
+        """
         connection = self._connection(timeout)
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": accept}
         if token is not None:
             headers["Authorization"] = f"Bearer {token.reveal()}"
-        content = None if body is None else json.dumps(body).encode()
         target = self.prefix + path + (f"?{urlencode(query)}" if query else "")
         try:
             connection.request(method, target, content, headers)
-            answer = connection.getresponse()
-            return Reply(answer.status, _parsed(answer.read(_MOST_BYTES)))
+            yield connection.getresponse()
         except ConnectionRefusedError:
             raise NothingAnswers(f"nothing answers at {self.url}") from None
         except socket.gaierror:
             raise NothingAnswers(f"there is no host {self.host!r}") from None
         except TimeoutError:
-            raise Failed(
+            raise BrokenOff(
                 f"{self.url} does not answer within {timeout:.0f} s; is it a router, and is it well?"
             ) from None
         except ssl.SSLError as error:
@@ -111,7 +142,7 @@ class Admin:
         except UnicodeEncodeError:
             raise Failed("the admin token may hold ASCII characters only.") from None
         except (http.client.HTTPException, ConnectionError):
-            raise Failed(
+            raise BrokenOff(
                 f"what answers at {self.url} does not speak as a router's admin side does. Is --admin right?"
             ) from None
         except OSError as error:
@@ -129,6 +160,11 @@ def _reason(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted ({error.verify_message})"
     return (error.reason or "handshake failed").lower().replace("_", " ")
+
+
+def reply(answer: http.client.HTTPResponse) -> Reply:
+    """Read an answer to its end."""
+    return Reply(answer.status, _parsed(answer.read(_MOST_BYTES)))
 
 
 def _parsed(content: bytes) -> JSON:
@@ -238,18 +274,37 @@ class Router:
             if cursor is None:
                 return
 
-    def _accepted(self, reply: Reply) -> Mapping[str, Any]:
-        if reply.status == 401:
+    @contextmanager
+    def stream(self, path: str, query: Mapping[str, str]) -> Iterator[http.client.HTTPResponse]:
+        """
+        Ask for a stream of server-sent events, and leave it to be read. Raises as `get`, also while it is read.
+
+        Raises:
+            Busy: The router cannot now, but may soon.
+        """
+        asked = self.admin.asked(
+            "GET", "/api/v1" + path, token=self._token, query=query, accept=_STREAM, timeout=SILENCE_SECONDS
+        )
+        with asked as answer:
+            if answer.status != 200 or not (answer.getheader("Content-Type") or "").startswith(_STREAM):
+                told = reply(answer)
+                if told.status == 503 and told.message:
+                    raise Busy(f"the router at {self.admin.url} cannot now: {told.message}.")
+                self._accepted(Reply(told.status, told.body if told.status >= 300 else None))
+            yield answer
+
+    def _accepted(self, told: Reply) -> Mapping[str, Any]:
+        if told.status == 401:
             given = "does not take this token" if self._token else "asks for a token"
             raise Failed(
                 f"the router at {self.admin.url} {given}. Set SPACES_ROUTER_ADMIN_TOKEN, or --admin-token-file, to the"
                 " token that it was started with."
             )
-        if not isinstance(reply.body, dict):
+        if not isinstance(told.body, dict):
             raise Failed(
-                f"what answers at {self.admin.url} (HTTP {reply.status}) is not a router's admin side. Is --admin"
+                f"what answers at {self.admin.url} (HTTP {told.status}) is not a router's admin side. Is --admin"
                 " right? The port for webhooks is another one."
             )
-        if reply.status >= 300:
-            raise Failed(f"the router at {self.admin.url} refused (HTTP {reply.status}): {reply.message}")
-        return reply.body
+        if told.status >= 300:
+            raise Failed(f"the router at {self.admin.url} refused (HTTP {told.status}): {told.message}")
+        return told.body

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -13,12 +12,11 @@ import click
 
 from router.cli.group import Failed
 from router.cli.output import local, plain
-from router.cli.rule_report import unreadable, unset_hint
+from router.cli.rule_report import read_rules
 from router.clients import make_http_client
 from router.clock import SystemClock
-from router.config.load import load
 from router.config.model import Configuration
-from router.config.problems import ConfigurationInvalid, did_you_mean, format_text, listed, named, summary
+from router.config.problems import did_you_mean, listed, named
 from router.delivery.trial import sample_event, trial_event, try_out
 from router.destinations.base import Clients, Destination
 from router.durations import format_duration
@@ -44,7 +42,7 @@ async def report(name: str, rules: Path, event_name: str | None) -> int:
         Failed: It did not; or the rule file cannot be used.
         click.BadParameter: The rule file has no such destination.
     """
-    configuration = _load(rules)
+    configuration = read_rules(rules, "nothing was sent")
     destination = _destination(name, configuration)
     redactor = Redactor(configuration.secrets())
     clock = SystemClock()
@@ -68,17 +66,6 @@ async def report(name: str, rules: Path, event_name: str | None) -> int:
     if not destination.enabled:
         click.echo("It is switched off in the rule file (enabled: false), so the router itself sends it nothing.")
     return 0
-
-
-def _load(rules: Path) -> Configuration:
-    try:
-        return load(rules, os.environ)
-    except ConfigurationInvalid as invalid:
-        click.echo(format_text(invalid.problems).rstrip("\n"), err=True)
-        hint = unset_hint(invalid.problems, rules)
-        raise Failed(f"{summary(invalid.problems, str(rules))}; nothing was sent.{hint and ' '}{hint}") from None
-    except OSError as error:
-        raise Failed(unreadable(rules, error)) from None
 
 
 def _destination(name: str, configuration: Configuration) -> Destination:

@@ -19,9 +19,9 @@ SOURCE_NAME = re.compile(r"[a-z0-9-]{1,100}", re.ASCII)
 NAME = re.compile(r"[a-z0-9][a-z0-9_. -]{0,99}", re.ASCII)
 
 LATER: Mapping[str, frozenset[str]] = {
-    "destination": frozenset({"format", "bot_token", "channel", "api"}),
-    "rule": frozenset({"settle", "digest", "throttle", "hours", "thread", "storm", "format"}),
-    "defaults": frozenset({"zone", "format", "storm"}),
+    "destination": frozenset({"bot_token", "channel", "api"}),
+    "rule": frozenset({"settle", "digest", "throttle", "hours", "thread", "storm"}),
+    "defaults": frozenset({"storm"}),
     "type": frozenset({"teams", "discord", "google-chat", "mattermost"}),
 }
 """Keys and types that the design has and this version does not; they are errors, so that nobody relies on them."""

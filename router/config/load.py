@@ -9,7 +9,9 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from router.collecting import uncollected
 from router.config import destination_section, rule_section, source_section
+from router.config.block_files import read_block_files
 from router.config.destination_section import COMMON_KEYS, Types, read_destinations
 from router.config.keys import LATER, not_yet
 from router.config.lint import lint_destinations, lint_rules, lint_secrets
@@ -29,7 +31,10 @@ from router.config.template_checks import TemplateChecks
 from router.config.tests_section import Known, read_tests
 from router.config.trouble_section import check_fallbacks, lint_trouble, read_alerts
 from router.config.validate import Section, fit
+from router.config.zone import read_zone
 from router.destinations.base import Destination
+from router.events import Format
+from router.fields import Model
 from router.messages.render import Renderer
 from router.rules.ruleset import RuleSet
 
@@ -37,6 +42,8 @@ MAX_BYTES = 1024 * 1024
 TEMPLATES = "templates"
 
 ALERTS = "alerts"
+FORMAT = "format"
+ZONE = "zone"
 TESTS = "tests"
 _NEEDED = ("sources", "destinations", "rules")
 _TOP_LEVEL = ("sources", PEOPLE, SPACES, "destinations", "rules", "defaults", TESTS)
@@ -59,7 +66,8 @@ def load(path: Path, environ: Mapping[str, str], missing: list[str] | None = Non
     folder = path.parent / TEMPLATES
     files, watched = read_own_templates(folder, reading)
     outside = Outside(environ, path.parent, missing=missing)
-    loaded = _Loader(reading, outside, files, folder).build(path)
+    with uncollected():
+        loaded = _Loader(reading, outside, files, folder).build(path)
     return _watching(loaded, (path, *watched, *outside.watched))
 
 
@@ -152,6 +160,12 @@ def _watching(loaded: Configuration, watched: tuple[Path, ...]) -> Configuration
     return replace(loaded, watched=tuple(dict.fromkeys(watched)))
 
 
+class DefaultFormat(Model):
+    """What `defaults.format` may be: that of all destinations which say nothing of their own."""
+
+    format: Format
+
+
 class _Loader:
     """One pass over one text, from its tree to the compiled rule set."""
 
@@ -173,9 +187,12 @@ class _Loader:
         alerts = read_alerts(self._default(top, ALERTS), types, self._reading)
         known = Known(names.sources, types.by_name, [read.name for read in rules])
         tests = read_tests(top.entries.get(TESTS), known, self._reading) if not self._reading.lenient else ()
-        renderer = Renderer(self._files)
+        trees = read_block_files(self._files, self._folder, self._reading)
+        structures = {name: plain(tree) for name, tree in trees.items()}
+        renderer = Renderer(self._files, structures, read_zone(self._default(top, ZONE), self._reading))
         if not self._reading.lenient:
-            self._check(top, types, rules, renderer)
+            templates = TemplateChecks(renderer, self._files, trees, self._folder, self._reading)
+            self._check(top, types, rules, templates)
         problems = self._reading.problems()
         if self._reading.has_errors and not (self._reading.lenient and all(read.rule for read in rules)):
             raise ConfigurationInvalid(problems)
@@ -237,7 +254,7 @@ class _Loader:
             return {}
         if not isinstance(entry.value, MapNode):
             self._reading.error(
-                entry, f"defaults is {kind_of(entry.value)}; expected alerts, destinations or rules in it"
+                entry, f"defaults is {kind_of(entry.value)}; expected alerts, format, zone, destinations or rules in it"
             )
             return {}
         found = {}
@@ -246,12 +263,12 @@ class _Loader:
             "rules": (RuleDefaults, RULE_DEFAULTS),
         }
         for key, each in entry.value.entries.items():
-            if key == ALERTS:
-                continue  # read once the destinations are known
+            if key in {ALERTS, FORMAT, ZONE}:
+                continue  # alerts are read once the destinations are known, the format stands beneath them
             if key in LATER["defaults"]:
                 self._reading.error(each, f"defaults: {not_yet(key)}")
             elif key not in sections:
-                known = (ALERTS, *sections)
+                known = (ALERTS, FORMAT, ZONE, *sections)
                 guess = did_you_mean(key, known)
                 self._reading.error(each, f"unknown key {named(key)}; expected one of: {listed(known)}{guess}")
             elif not isinstance(each.value, MapNode):
@@ -264,16 +281,23 @@ class _Loader:
                 section = Section(f"defaults.{key}", later, public=key == "rules")
                 fit(sections[key][0], node, each, section, self._reading)
                 found[key] = node
+        shared = entry.value.entries.get(FORMAT)
+        if shared is not None and self._is_format(shared):
+            beneath = found.get("destinations", MapNode(shared.place))
+            found["destinations"] = MapNode(beneath.place, {FORMAT: shared, **beneath.entries})
         return found
+
+    def _is_format(self, entry: Entry) -> bool:
+        node = MapNode(entry.place, {FORMAT: Entry(FORMAT, entry.place, literal(entry.value, self._reading))})
+        return fit(DefaultFormat, node, entry, Section("defaults", public=True), self._reading) is not None
 
     def _default(self, top: MapNode, key: str) -> Entry | None:
         defaults = top.entries.get("defaults")
         below = defaults.value if defaults is not None else None
         return below.entries.get(key) if isinstance(below, MapNode) else None
 
-    def _check(self, top: MapNode, types: Types, rules: list[ReadRule], renderer: Renderer) -> None:
+    def _check(self, top: MapNode, types: Types, rules: list[ReadRule], templates: TemplateChecks) -> None:
         """What needs the parts together: templates per type of destination, and the warnings."""
-        templates = TemplateChecks(renderer, self._files, self._folder, self._reading)
         templates.own_files()
         for name, destination in types.built.items():
             templates.destination(destination, types.nodes[name])

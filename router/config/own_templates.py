@@ -1,4 +1,4 @@
-"""The rule file's own templates: `templates/**/*.j2` beside it."""
+"""The rule file's own templates: `templates/` beside it, with files of text (`.j2`) and of blocks (`.yaml`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import router
 from router.config.nodes import Place
 from router.config.problems import did_you_mean
 from router.config.reading import Reading
-from router.messages.library import FOLDERS, SUFFIX
+from router.messages.library import FOLDERS, SHARED, STRUCTURE_SUFFIX, SUFFIX, SUFFIXES
 
 MAX_FILES = 1_000
 MAX_BYTES = 1024 * 1024
@@ -35,7 +35,7 @@ def read_own_templates(folder: Path, reading: Reading) -> tuple[Mapping[str, str
             reading.error(Place(1, 1), f"there are more than {_MAX_FOLDERS} folders of templates", file=str(folder))
             break
         for name in sorted(names):
-            if not name.endswith(SUFFIX) or name.startswith("."):
+            if not name.endswith(SUFFIXES) or name.startswith("."):
                 continue
             path = Path(root) / name
             watched.append(path)
@@ -78,13 +78,18 @@ def _read(path: Path, reading: Reading) -> str | None:
 def _check_folders(found: Mapping[str, str], folder: Path, reading: Reading) -> None:
     """A template that nothing can name or choose is a misspelling; it is better told than ignored."""
     used = {text for text in found.values() if "{%" in text}
-    where = ", ".join(("templates/", *(f"templates/{each}/" for each in FOLDERS)))
+    folders = (*FOLDERS, SHARED)
+    where = ", ".join(("templates/", *(f"templates/{each}/" for each in folders)))
     for name in found:
         start, _, _ = name.rpartition("/")
-        if start in ("", *FOLDERS) or any(f'"{name}"' in text or f"'{name}'" in text for text in used):
+        twin = f"{name.removesuffix(STRUCTURE_SUFFIX)}{SUFFIX}"
+        if name.endswith(STRUCTURE_SUFFIX) and twin in found:
+            message = f"{twin} has the same name, and nothing would use this file; remove one of the two"
+            reading.error(Place(1, 1), message, file=str(folder / name))
+        if start in ("", *folders) or any(f'"{name}"' in text or f"'{name}'" in text for text in used):
             continue
         reading.error(
             Place(1, 1),
-            f"nothing uses this template; expected it in one of: {where}{did_you_mean(start, FOLDERS)}",
+            f"nothing uses this template; expected it in one of: {where}{did_you_mean(start, folders)}",
             file=str(folder / name),
         )

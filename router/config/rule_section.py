@@ -20,6 +20,7 @@ from router.config.reading import Reading
 from router.config.references import WELL_FORMED, literal
 from router.config.targets import read_target
 from router.config.validate import Section, fit
+from router.events import FORMATS, Format
 from router.fields import Model, Schedule, TextOrTexts
 from router.messages.expressions import Expressions
 from router.messages.spec import MessageSpec
@@ -35,7 +36,7 @@ EXAMPLE = "rules: [{name: pages, events: page.*, to: docs}]"
 _COMMON_WORDS = frozenset({"event", "payload", "actor", "page", "space"})
 _MESSAGES = ("message", "template", "body", "blocks")
 _TEMPLATES = frozenset({"message", "body", "blocks", "subject"})
-_NOT_EMPTY = (*_MESSAGES, "subject", "retry", "if")
+_NOT_EMPTY = (*_MESSAGES, "subject", "format", "retry", "if")
 
 
 class RuleDefaults(Model):
@@ -67,6 +68,7 @@ class RuleKeys(Model):
     body: JSON = None
     blocks: JSON = None
     subject: str | None = None
+    format: Format | None = None
     retry: Annotated[Schedule, Field(max_length=20)] | None = None
     stop: bool = False
     unmatched: bool = False
@@ -302,6 +304,7 @@ def _spec(node: Mapping, reading: Reading) -> MessageSpec:
         blocks=plain(blocks) if isinstance(blocks, ListNode) else None,
         body=plain(node.entries["body"].value) if "body" in node.entries else None,
         has_body="body" in node.entries,
+        format=next((each for each in FORMATS if each == _text(node, "format")), None),
     )
 
 

@@ -34,12 +34,21 @@ class TemplateChecks:
     Checks templates and notes what is wrong.
 
     Args:
+        trees: Of those of the files that are structures.
         folder: Of the own templates; their names in problems begin with it.
     """
 
-    def __init__(self, renderer: Renderer, files: Mapping[str, str], folder: Path, reading: Reading) -> None:
+    def __init__(
+        self,
+        renderer: Renderer,
+        files: Mapping[str, str],
+        trees: Mapping[str, Node],
+        folder: Path,
+        reading: Reading,
+    ) -> None:
         self._renderer = renderer
         self._files = files
+        self._trees = trees
         self._folder = folder
         self._reading = reading
 
@@ -97,11 +106,18 @@ class TemplateChecks:
         as_written = self._renderer.inspection.text_problems(scalar.text, problem.path)
         return problem.sentence if problem.sentence in {each.sentence for each in as_written} else _FILLED_IN
 
+    def _place_in_file(self, problem: TemplateProblem) -> Place:
+        tree = self._trees.get(problem.template or "")
+        found = _follow(tree, problem.path) if tree is not None else None
+        if isinstance(found, Scalar):
+            return locate(found, self._files[problem.template or ""], problem.line, problem.column)
+        return Place(max(1, problem.line), problem.column or 1)
+
     def _note(self, problem: TemplateProblem, node: MapNode) -> None:
         if problem.template is not None:
+            place = self._place_in_file(problem)
             lines = LINE_BREAK.split(self._files.get(problem.template, ""))
-            line = lines[problem.line - 1] if 0 < problem.line <= len(lines) else None
-            place = Place(max(1, problem.line), problem.column or 1)
+            line = lines[place.line - 1] if place.line <= len(lines) else None
             self._reading.error(place, problem.sentence, file=str(self._folder / problem.template), line=line)
             return
         found = _follow(node, problem.path)
@@ -118,11 +134,12 @@ def _styles(names: Iterable[str], types: Types) -> Iterable[Style]:
         if name in types.built:
             yield _style(types.built[name])
         elif kind is not None:
-            yield Style(kind.markup, kind.template_folder, forwards_as_is=True)
+            yield Style(kind.markup, kind.template_folder, forwards_as_is=True, format=kind.usual_format)
 
 
 def _style(destination: Destination) -> Style:
-    return Style(destination.markup, destination.template_folder, destination.forwards_as_is)
+    wanted = destination.format or destination.usual_format
+    return Style(destination.markup, destination.template_folder, destination.forwards_as_is, wanted)
 
 
 def _follow(node: Node, path: Iterable[str | int]) -> Node:

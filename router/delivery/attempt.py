@@ -301,7 +301,9 @@ def style_of(destination: Destination) -> Style:
     """How a destination wants its messages."""
     # One with a message of its own takes bodies all the same; that message stands in for the event.
     takes_bodies = destination.forwards_as_is or bool(destination.own_message)
-    return Style(destination.markup, destination.template_folder, takes_bodies)
+    return Style(
+        destination.markup, destination.template_folder, takes_bodies, destination.format or destination.usual_format
+    )
 
 
 def own_spec(ruled: MessageSpec, destination: Destination) -> MessageSpec:
@@ -315,6 +317,7 @@ def own_spec(ruled: MessageSpec, destination: Destination) -> MessageSpec:
         subject=ruled.subject,
         body=own.get("body"),
         has_body="body" in own,
+        format=ruled.format,
     )
 
 

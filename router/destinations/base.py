@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar
 import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from router.events import Event, Markup, Message
+from router.events import Event, Format, Markup, Message
 from router.fields import Duration, Model, PerTime, Schedule, Statuses
 from router.secret import Secret
 from router.smtp.client import Smtp
@@ -98,10 +98,12 @@ class Destination(Model):
         fail_fast: Statuses after which no further attempt is made.
         enabled: A destination switched off takes nothing; what waits for it becomes a dead letter.
         fallback: Name of the destination that gets, instead, what this one did not take in all attempts.
+        format: Of its built-in messages, where the rule does not say it; None for that of its type.
 
     Class attributes:
         markup: How values are escaped in its messages.
         template_folder: Of the built-in templates.
+        usual_format: Of its messages, where nobody says it.
         example: Settings that load; every secret in it is invented. The contract suite points its URLs (`http`, `smtp`)
             to a server of its own; documentation and the editor's schema show it.
         example_answer: What a server of this type answers with status 200 to a message that it takes.
@@ -114,6 +116,7 @@ class Destination(Model):
     example_answer: ClassVar[bytes] = b"ok"
     markup: ClassVar[Markup] = Markup.TEXT
     template_folder: ClassVar[str] = "text"
+    usual_format: ClassVar[Format] = "compact"
     type_name: ClassVar[str] = ""
 
     timeout: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(minutes=5))] = timedelta(seconds=30)
@@ -123,6 +126,7 @@ class Destination(Model):
     fail_fast: Annotated[Statuses, AfterValidator(_failing)] = ()
     enabled: bool = True
     fallback: str | None = None
+    format: Format | None = None
 
     def __init_subclass__(cls, type: str = "", **kwargs: Any) -> None:  # noqa: A002 - the YAML key is called so
         super().__init_subclass__(**kwargs)

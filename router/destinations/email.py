@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from router.destinations.answers import visible
 from router.destinations.base import Clients, Destination, Outgoing, Receipt
 from router.errors import PermanentFailure, TemporaryFailure
-from router.events import Markup, Message
+from router.events import Format, Markup, Message
 from router.fields import Duration
 from router.mail import Letter, Mailbox, compose, thread_of_page
 from router.secret import Secret
@@ -57,6 +57,7 @@ class Email(Destination, type="email"):
 
     markup: ClassVar[Markup] = Markup.HTML
     template_folder: ClassVar[str] = "email"
+    usual_format: ClassVar[Format] = "full"
     example: ClassVar[Mapping[str, Any]] = {
         "smtp": "smtp://mail.example.com:587",
         "username": "spaces-router",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from router.messages.directory import PAGES, SPACES, Facts
 from router.payload import JSON
 
-_TEXTS = ("title", "name", "state")
+_TEXTS = ("title", "name", "state", "role")
 _REFERENCES = {"parent": PAGES, "space": SPACES}
 
 Look = Callable[[str, str], Facts]
@@ -21,9 +21,9 @@ def changes_of(before: Facts, after: Facts, look: Look) -> dict[str, JSON]:
     Only what both know is compared: a body that leaves something out has not changed it.
 
     Returns:
-        Of `title`, `name`, `state`, `parent`, `space` and `tags` those that changed, each with `before` and `after`:
-        texts; objects with an `id` and what is known of them, or None where there was none; for `tags` lists of names,
-        with those `added` and `removed` beside them.
+        Of `title`, `name`, `state`, `role`, `parent`, `space` and `tags` those that changed, each with `before` and
+        `after`: texts; objects with an `id` and what is known of them, or None where there was none; for `tags` lists
+        of names, with those `added` and `removed` beside them.
     """
     found: dict[str, JSON] = {}
     for key, new in after.items():

@@ -120,7 +120,9 @@ class LazyNamespace(Mapping[str, JSON]):
         if word == "event":
             return _about(event, resource, self._action)
         if word == "link":
-            return _link(self._site, resource, self["page"], self["space"])
+            return (
+                None if _is_gone(resource, self._action) else _link(self._site, resource, self["page"], self["space"])
+            )
         if word not in (resource, *FIXED_WORDS):
             raise KeyError(word)
         known = self._known
@@ -152,13 +154,17 @@ def event_title(event_name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+_SUMMED_UP = {"space": ("space", "name"), "access": ("space", "name"), "user": ("user", "name")}
+"""What an event is about, by its resource: a word of the namespace, and its field. All others are about a page."""
+
+
 def plain_summary(namespace: Mapping[str, JSON]) -> str:
     """What stands above a mail, or in a notification of a message that is blocks: `Page moved: Release checklist`."""
     event = namespace["event"]
     resource = event["resource"]
-    named = "title" if resource not in ("space", "user") else "name"
-    model = namespace.get(resource if named == "name" else "page")
-    title = model.get(named) if isinstance(model, dict) else None
+    word, field = _SUMMED_UP.get(resource, ("page", "title"))
+    model = namespace.get(word)
+    title = model.get(field) if isinstance(model, dict) else None
     return " ".join(f"{event['title']}: {_text(title)}".split()) if _text(title) else str(event["title"])
 
 
@@ -210,6 +216,11 @@ def _link(site: str | None, resource: str, page: JSON, space: JSON) -> str | Non
             return None
         address += f"/page/{quote(str(page['id']), safe='')}-{quote(slug, safe='')}"
     return address if len(address) <= LONGEST_LINK else None
+
+
+def _is_gone(resource: str, action: str) -> bool:
+    """Whether the event says that its page or space is not there any more: a link would lead nowhere."""
+    return resource in ("page", "space") and action in ("deleted", "updated.trashed")
 
 
 def _text(value: JSON) -> str:

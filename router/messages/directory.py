@@ -21,12 +21,15 @@ USERS, SPACES, PAGES = KINDS_OF_OBJECT = "users", "spaces", "pages"
 
 Facts: TypeAlias = Mapping[str, JSON]
 """
-What is known of an object. Users: `name`, `email`; spaces: `name`, `code`; pages: `title`, `slug`, `space` and `parent`
-(ids or None), `state`, `tags` (names). Keys that were never told are missing.
+What is known of an object. Users: `name`, `email`, `state`, `role` (`admin` or `member`); spaces: `name`, `code`,
+`state`; pages: `title`, `slug`, `space` and `parent` (ids or None), `state`, `tags` (names). Untold keys are missing.
 """
 
 Seen: TypeAlias = Mapping[str, Mapping[str, Facts | None]]
 """What was looked up, by kind and id; None for what was not known."""
+
+_ONE_TEXT = {kind: kind for kind in KINDS_OF_OBJECT}
+"""Read from the store, each kind would be a text of its own for every object."""
 
 MOST_REMEMBERED = 20_000
 """Objects in memory, all sources together; about 7 MB. A company of 300 touches some thousand pages a year."""
@@ -112,7 +115,14 @@ class Directory:
 
     def learn(self, source: str, kind: str, object_id: str, facts: Facts) -> None:
         """Remember what is known of an object now."""
-        key, text = (source, kind, object_id), dump_json(facts)
+        self._put((source, kind, object_id), dump_json(facts))
+
+    def recall(self, source: str, known: Iterable[tuple[str, str, bytes]]) -> None:
+        """Remember what the store knows: kind, id, facts as JSON."""
+        for kind, object_id, text in known:
+            self._put((source, _ONE_TEXT.get(kind, kind), object_id), text)
+
+    def _put(self, key: tuple[str, str, str], text: bytes) -> None:
         if self._facts.get(key) != text:
             self.version += 1
         self._facts[key] = text

@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, tzinfo
 from functools import partial
 from typing import Any
 
@@ -26,6 +27,7 @@ from router.events import Markup
 from router.messages.dialect import Bounded, Fault, Vocabulary, did_you_mean, find_faults, included_names
 from router.messages.escaping import ESCAPINGS, Escaping, Finished
 from router.messages.filters import FILTERS
+from router.messages.library import is_built_in
 from router.messages.limits import DEEPEST_CALL, LONGEST_SOURCE, LONGEST_TEXT, Budget, TemplateRefused
 from router.messages.operators import (
     Bench,
@@ -52,6 +54,9 @@ _OPERATORS: Mapping[str, Callable[..., Any]] = {
     "%slice": cut_out,
 }
 _MOST_REMEMBERED = 5_000
+_OUR_CODES: dict[tuple[Any, ...], Any] = {}
+"""Compiled code of the built-in templates, by text and name."""
+
 _UNCLOSED = re.compile(r"innermost block that needs to be closed is '(\w+)'")
 _LOOP_FIELDS = frozenset(
     {"index", "index0", "revindex", "revindex0", "first", "last", "length", "previtem", "nextitem"}
@@ -72,15 +77,21 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         escaping: Of the values that templates print.
         source_of: Gives the text of a template that another one includes, or None.
         budget: Of the rendering under way; whoever begins one starts it.
+        zone: Where the times of messages are read.
     """
 
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
     intercepted_unops = frozenset({"+", "-"})
 
     def __init__(
-        self, escaping: Escaping, source_of: Callable[[str], str | None], budget: Budget, markup: Markup = Markup.TEXT
+        self,
+        escaping: Escaping,
+        source_of: Callable[[str], str | None],
+        budget: Budget,
+        markup: Markup = Markup.TEXT,
+        zone: tzinfo = UTC,
     ) -> None:
-        self.bench = Bench(escaping, budget, markup)
+        self.bench = Bench(escaping, budget, markup, zone)
         super().__init__(
             undefined=Missing,
             loader=FunctionLoader(source_of),
@@ -128,6 +139,20 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
             TemplateSyntaxError, RecursionError, SyntaxError, MemoryError: See `find_template_faults`.
         """
         return Template.from_code(self, self.compile(source, name, name), {}, None)
+
+    def compile(self, source: str | nodes.Template, *args: Any, **kwargs: Any) -> Any:
+        """
+        Give the code of a template. It depends neither on the markup nor on the rule set, so that of ours is kept.
+
+        Compiling is by far the dearest step, and they are the same after every reload.
+        """
+        if not isinstance(source, str) or not is_built_in(source):
+            return super().compile(source, *args, **kwargs)
+        key = (source, *args, *kwargs.values())
+        code = _OUR_CODES.get(key)
+        if code is None:
+            code = _OUR_CODES[key] = super().compile(source, *args, **kwargs)
+        return code
 
     def compile_expression_tree(self, expression: nodes.Expr, name: str) -> Template:
         """Compile one expression so that `evaluate` gives its value and not its text."""
@@ -297,12 +322,19 @@ class TemplateReader:
         lines: dict[str, int] = {}
         for name in tree.find_all(nodes.Name):
             lines.setdefault(name.name, name.lineno)
-        unknown = sorted(jinja_meta.find_undeclared_variables(tree) - self._first_words)
+        unknown = sorted(jinja_meta.find_undeclared_variables(tree) - self._first_words - _set_in_branches(tree))
         return [Fault(lines.get(word, 1), self._word_sentence(word), word) for word in unknown]
 
     def _word_sentence(self, word: str) -> str:
         known = "event, payload, actor, page, space, link, changes, rule, destination or a resource such as comment"
         return f"unknown name '{word}'; expected {known}{did_you_mean(word, self._first_words)}"
+
+
+def _set_in_branches(tree: nodes.Template) -> set[str]:
+    """Names that an `if` sets in some of its branches: nothing in the others, which is no misspelling."""
+    return {
+        name.name for branch in tree.find_all(nodes.If) for name in branch.find_all(nodes.Name) if name.ctx == "store"
+    }
 
 
 def _trial(source: str) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from router.events import Markup
+from router.messages.entities import resolve_entities
 
 
 class Finished(str):
@@ -104,6 +105,14 @@ def slack_link(text: str, url: str) -> Finished:
     return Finished(f"<{address}|{label}>" if label else f"<{address}>")
 
 
+_NO_ASTERISK = "\N{ASTERISK OPERATOR}"
+
+
+def slack_bold(text: str) -> Finished:
+    """Make Slack's bold. A `*` inside would end it, and has no escape: a sign that looks like it takes its place."""
+    return Finished(f"*{escape_slack(text).replace('*', _NO_ASTERISK)}*")
+
+
 def escape_html(text: str) -> str:
     """Escape for HTML, also inside of attributes."""
     return html.escape(text, quote=True)
@@ -114,13 +123,17 @@ _HTML_TAG = re.compile(r"<[^<>]*>")
 
 def read_html(markup: str) -> str:
     """Take tags and escapes away: what is left is plain text."""
-    return html.unescape(_HTML_TAG.sub("", markup))
+    return resolve_entities(_HTML_TAG.sub("", markup))
 
 
 def html_link(text: str, url: str) -> Finished:
     """Make a link of HTML; without a text, the address is the text."""
     label = " ".join(text.split()) or url
     return Finished(f'<a href="{escape_html(url)}">{escape_html(label)}</a>')
+
+
+def html_bold(text: str) -> Finished:
+    return Finished(f"<strong>{escape_html(text)}</strong>")
 
 
 _WEB_ADDRESS = re.compile(r"https?://[^\s<>\"]{1,2000}", re.IGNORECASE)
@@ -167,15 +180,39 @@ def cut(text: str, limit: int) -> str:
 _BROKEN_ENTITY = re.compile(r"&[a-z]{0,3}\Z")
 
 
-def cut_slack(markup: str, limit: int) -> str:
-    """Cut Slack's markup at a word border, never inside a link or an escape."""
-    if len(markup) <= limit:
+_JOINERS = "\u200d\ufe0f"
+
+
+def slack_length(text: str) -> int:
+    """How long Slack counts a text: characters beyond the first plane, such as most emoji, as two."""
+    return len(text) if text.isascii() else len(text) + sum(character > "\uffff" for character in text)
+
+
+def cut_slack(markup: str, limit: int, more: str = "") -> str:
+    """
+    Cut Slack's markup at a word border, never inside a link or an escape.
+
+    Args:
+        more: Finished markup that stands behind what is cut, such as a link to the rest.
+    """
+    if slack_length(markup) <= limit:
         return markup
-    short = cut(markup, limit).removesuffix("…")
+    tail = f"… {more}" if more and slack_length(more) < limit // 2 else "…"
+    short = cut(markup, _fitting(markup, limit - slack_length(tail)) + 1).removesuffix("…")
     opened = short.rfind("<")
     if opened > short.rfind(">"):
         short = short[:opened]
-    return f"{_BROKEN_ENTITY.sub('', short).rstrip()}…"
+    return f"{_BROKEN_ENTITY.sub('', short.rstrip(_JOINERS)).rstrip()}{tail}"
+
+
+def _fitting(text: str, limit: int) -> int:
+    """How many characters of a text are at most so long to Slack."""
+    length = 0
+    for count, character in enumerate(text):
+        length += 1 + (character > "\uffff")
+        if length > limit:
+            return count
+    return len(text)
 
 
 def one_line(text: str) -> str:

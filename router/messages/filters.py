@@ -10,36 +10,59 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from router.events import Markup
-from router.messages.escaping import Finished, cut, html_link, one_line, slack_link, text_link
-from router.messages.html import LONGEST_HTML, to_line, to_mrkdwn, to_text
+from router.messages.blocks import LONGEST_SLACK_TEXT
+from router.messages.escaping import (
+    Finished,
+    cut,
+    html_bold,
+    html_link,
+    one_line,
+    slack_bold,
+    slack_link,
+    text_link,
+)
+from router.messages.html import LONGEST_HTML, to_line, to_markdown, to_mrkdwn, to_text
 from router.messages.limits import LONGEST_TEXT, TemplateRefused, check_text, check_value
 from router.messages.operators import Bench, is_number, is_whole, kind_of, known, plain_value
 from router.payload import dump_json
 
-_WORK_PER_TOKEN = 5
+_WORK_PER_TOKEN = 8
+_WORK_PER_TOKEN_OF_A_LINE = 2
+_Converter: TypeAlias = Callable[[str, int, Callable[[int], None]], str]
 _LINKS = {Markup.TEXT: text_link, Markup.SLACK: slack_link, Markup.HTML: html_link}
+_BOLD: Mapping[Markup, Callable[[str], str]] = {Markup.TEXT: str, Markup.SLACK: slack_bold, Markup.HTML: html_bold}
+_DAY = "%-d %b %Y"
+_DAY_AND_TIME = "%-d %b %Y, %H:%M %Z"
+_LONGEST_DAY = len("2026-03-02")
 
 
-def text(bench: Bench, value: Any) -> str:
-    """HTML as plain text, with its paragraphs and lists."""
-    return check_text(to_text(_html(bench, value), seen=_token_price(bench)))
-
-
-def mrkdwn(bench: Bench, value: Any) -> str:
-    """HTML as Slack writes it: bold, code, lists, quotes, links. Plain text where the message is not for Slack."""
-    if bench.markup is not Markup.SLACK:
-        return text(bench, value)
-    return Finished(check_text(to_mrkdwn(_html(bench, value), seen=_token_price(bench))))
+def text(bench: Bench, value: Any, limit: Any = None) -> str:
+    """HTML as plain text: paragraphs, lists, quotes, tables, addresses of links; at most so many characters."""
+    return _converted(to_text, bench, value, limit, "text")
 
 
 def excerpt(bench: Bench, value: Any, limit: Any = 200) -> str:
     """The beginning of HTML or text as one line, at most so many characters, cut at a word with an ellipsis."""
     length = _length(limit, "excerpt")
-    return cut(to_line(_html(bench, value), length + 1, seen=_token_price(bench)), length)
+    return cut(to_line(_html(bench, value), length + 1, _token_price(bench, _WORK_PER_TOKEN_OF_A_LINE)), length)
+
+
+def mrkdwn(bench: Bench, value: Any, limit: Any = None) -> str:
+    """HTML as Slack writes it: bold, code, lists, quotes, links. As `text` where the message is not for Slack."""
+    if bench.markup is not Markup.SLACK:
+        return _converted(to_text, bench, value, limit, "mrkdwn")
+    return Finished(_converted(to_mrkdwn, bench, value, limit, "mrkdwn"))
+
+
+def markdown(bench: Bench, value: Any, limit: Any = None) -> str:
+    """HTML as Markdown, for chats and trackers that read it. As `mrkdwn` where the message is for Slack."""
+    if bench.markup is Markup.SLACK:
+        return Finished(_converted(to_mrkdwn, bench, value, limit, "markdown"))
+    return _converted(to_markdown, bench, value, limit, "markdown")
 
 
 def oneline(bench: Bench, value: Any) -> str:
@@ -48,9 +71,9 @@ def oneline(bench: Bench, value: Any) -> str:
 
 
 def truncate(bench: Bench, value: Any, limit: Any = 255) -> str:
-    """The beginning of a text, at most so many characters, with an ellipsis where something is left out."""
+    """The beginning of a text, at most so many characters, cut at a word with an ellipsis."""
     length, words = _length(limit, "truncate"), bench.text(value)
-    return words if len(words) <= length else f"{words[: length - 1]}…"
+    return cut(words, length)
 
 
 def link(bench: Bench, value: Any, url: Any) -> str:
@@ -60,6 +83,12 @@ def link(bench: Bench, value: Any, url: Any) -> str:
         return label
     plain = bench.escaping.plain(label)
     return _LINKS[bench.markup](plain, address)
+
+
+def bold(bench: Bench, value: Any) -> str:
+    """The text as one line in bold: `*Ada*` in Slack, with no mark in plain text; nothing where it is empty."""
+    words = one_line(bench.text(value))
+    return _BOLD[bench.markup](words) if words else ""
 
 
 def raw(bench: Bench, value: Any) -> str:
@@ -72,14 +101,17 @@ def escape(bench: Bench, value: Any) -> str:
     return bench.escaping.finish(bench.piece(value))
 
 
-def date(bench: Bench, value: Any, form: Any = "%-d %b %Y, %H:%M UTC") -> str:
-    """A time of the body in UTC, in a form such as `"%Y-%m-%d"`; what is no time is printed as it is."""
-    told, pattern = bench.text(value), bench.text(form)
+def date(bench: Bench, value: Any, form: Any = None) -> str:
+    """A time in the zone of `defaults.zone`, as `2 Mar 2026, 10:40 GMT`, or in a form of yours such as `"%Y-%m-%d"`."""
+    told = bench.text(value)
     try:
-        moment = datetime.fromisoformat(told)
-        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        moment = datetime.fromisoformat(told.strip())
+        is_day = len(told.strip()) <= _LONGEST_DAY  # a day is the same day in every zone
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=bench.zone if is_day else UTC)
+        moment = moment.astimezone(bench.zone)
     except (ValueError, OverflowError):
         return told
+    pattern = (_DAY if is_day else _DAY_AND_TIME) if known(form) is None else bench.text(form)
     return check_text(re.sub(r"%(-?)(.?)", lambda match: _date_part(moment, match), pattern))
 
 
@@ -87,8 +119,9 @@ def _date_part(moment: datetime, match: re.Match[str]) -> str:
     letter = match[2]
     if letter == "%":
         return "%"
-    if not letter or letter not in "YymdHIMSBbAajp":
-        raise TemplateRefused(f"date does not know {match[0]!r}; it knows %Y %y %m %d %H %I %M %S %B %b %A %a %j %p %%")
+    if not letter or letter not in "YymdHIMSBbAajpZz":
+        known_parts = "%Y %y %m %d %H %I %M %S %B %b %A %a %j %p %Z %z %%"
+        raise TemplateRefused(f"date does not know {match[0]!r}; it knows {known_parts}")
     # `%-d` (without leading zero) is not known to every platform's strftime.
     part = moment.strftime(f"%{letter}")
     return (part.lstrip("0") or "0") if match[1] else part
@@ -97,7 +130,7 @@ def _date_part(moment: datetime, match: re.Match[str]) -> str:
 def plural(bench: Bench, value: Any, one: Any, many: Any = None) -> str:
     """The word that goes with a number (or with the length of a list): `{{ 2 | plural("page") }}` is `pages`."""
     value = known(value)
-    count = value if is_number(value) else length(bench, value)
+    count = _read_number(bench, value) if is_number(value) or isinstance(value, str) else length(bench, value)
     if count == 1:
         return bench.text(one)
     return bench.text(many) if known(many) is not None else f"{bench.text(one)}s"
@@ -235,8 +268,13 @@ def _html(bench: Bench, value: Any) -> str:
     return bench.text(value[:LONGEST_HTML] if isinstance(value, str) else value)
 
 
-def _token_price(bench: Bench) -> Callable[[int], None]:
-    return lambda count: bench.budget.spend(_WORK_PER_TOKEN * count)
+def _converted(convert: _Converter, bench: Bench, value: Any, limit: Any, name: str) -> str:
+    most = LONGEST_SLACK_TEXT if known(limit) is None else _length(limit, name)
+    return convert(_html(bench, value), most, _token_price(bench, _WORK_PER_TOKEN))
+
+
+def _token_price(bench: Bench, work: int) -> Callable[[int], None]:
+    return lambda count: bench.budget.spend(work * count)
 
 
 def _length(limit: Any, name: str) -> int:
@@ -304,7 +342,9 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "text": text,
     "excerpt": excerpt,
     "mrkdwn": mrkdwn,
+    "markdown": markdown,
     "link": link,
+    "bold": bold,
     "date": date,
     "plural": plural,
     "default": default,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from router.messages.dialect import Fault, did_you_mean, included_names
 from router.messages.environment import TemplateReader
-from router.messages.library import Library
+from router.messages.library import STRUCTURE_SUFFIX, Library
 from router.messages.limits import DEEPEST_CALL
 from router.messages.spec import MessageSpec, Style
 from router.messages.structures import Path, leaves
@@ -19,7 +19,8 @@ class TemplateProblem:
     Something to mend in a template.
 
     Attributes:
-        path: Keys from the rule to the text: `("message",)`, `("body", "title")`.
+        path: Keys from the rule to the text: `("message",)`, `("body", "title")`. In a file that is a structure, those
+            from its top.
         line, column: Within that text, or in the template file; from 1. The column is None where it is not known.
         template: Name of the template file that holds it, or None where the text stands in the rule.
     """
@@ -46,7 +47,7 @@ class Inspection:
         if spec.blocks is not None and not isinstance(spec.blocks, list):
             found.append(TemplateProblem(("blocks",), 1, None, "blocks must be a list of Slack's blocks"))
         if spec.template is not None:
-            found += self._named_problems(spec.template, style)
+            found += self._named_problems(spec.template, spec, style)
         elif not (spec.message or spec.blocks or spec.has_body or style.forwards_as_is):
             for name in sorted(self._library.own):
                 if name.startswith(tuple(f"{folder}/" for folder in style.folders)):
@@ -77,8 +78,8 @@ class Inspection:
         texts += leaves(spec.body, ("body",)) if spec.has_body else []
         return texts
 
-    def _named_problems(self, wanted: str, style: Style) -> list[TemplateProblem]:
-        name = self._library.named(wanted, style)
+    def _named_problems(self, wanted: str, spec: MessageSpec, style: Style) -> list[TemplateProblem]:
+        name = self._library.named(wanted, style, spec.format or style.format)
         if name is not None:
             twin = self._library.text_twin(name, style)
             return self.file_problems(name) + (self.file_problems(twin) if twin else [])
@@ -94,8 +95,18 @@ class Inspection:
         if text is None or name in seen:
             return []
         seen.add(name)
+        if name.endswith(STRUCTURE_SUFFIX):
+            return self._structure_problems(name, seen)
         found = [_problem(fault, text, path, name) for fault in self._reader.faults(text)]
         return found or self._included_problems(text, path, name, (*within, name), seen)
+
+    def _structure_problems(self, name: str, seen: set[str]) -> list[TemplateProblem]:
+        """Look through the texts of a file of blocks; one that cannot be read is told of by whoever reads it."""
+        found = []
+        for path, text in leaves(self._library.structure(name), ()):
+            faults = [_problem(fault, text, path, name) for fault in self._reader.faults(text)]
+            found += faults or self._included_problems(text, path, name, (name,), seen)
+        return found
 
     def _included_problems(
         self, text: str, path: Path, name: str | None, within: tuple[str, ...], seen: set[str]

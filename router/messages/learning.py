@@ -114,6 +114,8 @@ def _user_facts(model: Mapping[str, JSON]) -> Iterator[tuple[str, JSON]]:
     for key in ("email", "state"):
         if text := _text(model.get(key)):
             yield key, _cut(text)
+    if isinstance(model.get("isAdmin"), bool):
+        yield "role", "admin" if model["isAdmin"] else "member"
 
 
 def _moment(value: JSON) -> datetime | None:

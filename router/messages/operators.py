@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
+from datetime import tzinfo
 from typing import Any
 
 from jinja2 import Undefined
@@ -28,11 +29,14 @@ from router.payload import JSON, dump_json
 
 
 class Bench:
-    """What operators and filters share: the budget of the rendering, and the escaping of its markup."""
+    """
+    What operators and filters share: the budget of the rendering, the escaping of its markup, and the zone of times.
+    """
 
-    __slots__ = ("budget", "escaping", "markup")
+    __slots__ = ("budget", "escaping", "markup", "zone")
 
-    def __init__(self, escaping: Escaping, budget: Budget, markup: Markup) -> None:
+    def __init__(self, escaping: Escaping, budget: Budget, markup: Markup, zone: tzinfo) -> None:
+        self.zone = zone
         self.budget = budget
         self.escaping = escaping
         self.markup = markup

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from router.events import Markup
+from router.events import Format, Markup
 from router.payload import JSON
 
 TEXT_FOLDER = "text"
@@ -18,10 +18,11 @@ class MessageSpec:
 
     Attributes:
         message: Text of a template.
-        template: Name of a template file, without `.j2`.
+        template: Name of a template file, without its ending.
         subject: Text of a template, for destinations that know subjects; with `blocks`, what notifications show.
         blocks: Slack's Block Kit blocks, their texts templates.
         body: JSON for `http` destinations, its texts templates; it is set where `has_body`, as null is a body too.
+        format: Of the built-in and named templates; None where the rule leaves it to the destination.
     """
 
     message: str | None = None
@@ -30,6 +31,7 @@ class MessageSpec:
     blocks: JSON = None
     body: JSON = None
     has_body: bool = False
+    format: Format | None = None
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,13 @@ class Style:
     Attributes:
         folder: Of `templates/`, for its built-in and named templates.
         forwards_as_is: An event goes out as it came where the rule gives no message.
+        format: Where the rule does not say it.
     """
 
     markup: Markup
     folder: str
     forwards_as_is: bool
+    format: Format = "compact"
 
     @property
     def folders(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from router.events import Attempt, Delivery, Event, Rejection
+from router.store.feed import Feed
 from router.store.figures import Figures
 from router.store.records import (
     Accepted,
@@ -65,6 +66,11 @@ class Store(Protocol):
     @property
     def figures(self) -> Figures:
         """What was counted since it was made."""
+        ...
+
+    @property
+    def feed(self) -> Feed:
+        """Who is told of each event that is stored and each delivery that changes, once that is on disk."""
         ...
 
     async def open(self) -> None:
@@ -221,8 +227,13 @@ class Store(Protocol):
         """Look objects up by source, kind and id; those of which nothing is known are left out."""
         ...
 
-    async def newest_objects(self, source: str, limit: int) -> Sequence[KnownObject]:
-        """List what was learned last of a source, people and spaces before pages; what comes first stands last."""
+    async def newest_objects(self, source: str, limit: int) -> Sequence[tuple[str, str, bytes]]:
+        """
+        List what was learned last of a source, people and spaces before pages; what comes first stands last.
+
+        Returns:
+            Kind, id, and facts as JSON: at a start there are many, and few of them will be looked at.
+        """
         ...
 
     # Forgetting

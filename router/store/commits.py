@@ -12,7 +12,7 @@ import asyncio
 import itertools
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from router.errors import StoreRefused, StoreUnavailable
 from router.store.connections import WriteConnection
 from router.store.counts import Changes, Totals
 from router.store.faults import STORE_FAULTS, sentence
+from router.store.feed import Committed, Feed
 from router.store.figures import Figures
 from router.store.transaction import Operation
 
@@ -72,6 +73,7 @@ class GroupCommit:
     Attributes:
         totals: The counters as last committed.
         figures: What was counted since the start.
+        feed: Told of what was committed.
         on_recovery: Awaited after an outage, before anything else is written.
         on_reopened: Called when the file was opened anew.
     """
@@ -79,6 +81,7 @@ class GroupCommit:
     def __init__(self, path: Path, clock: Clock, connection: WriteConnection) -> None:
         self.totals = Totals()
         self.figures = Figures()
+        self.feed = Feed()
         self.on_recovery: Callable[[], Awaitable[None]] | None = None
         self.on_reopened: Callable[[], None] | None = None
         self._path = path
@@ -140,7 +143,9 @@ class GroupCommit:
     def _start(self) -> None:
         batch = list(self._take(self._ready()))
         operations = [waiting.operation for waiting in batch]
-        written = asyncio.get_running_loop().run_in_executor(self._thread, self._connection.write, operations)
+        written = asyncio.get_running_loop().run_in_executor(
+            self._thread, self._connection.write, operations, self.feed.is_watched
+        )
         written.add_done_callback(partial(self._finish, batch, self._clock.monotonic()))
 
     def _take(self, queue: deque[_Waiting]) -> Iterable[_Waiting]:
@@ -153,7 +158,10 @@ class GroupCommit:
             yield waiting
 
     def _finish(
-        self, batch: list[_Waiting], started: float, written: asyncio.Future[tuple[list[Any], Changes]]
+        self,
+        batch: list[_Waiting],
+        started: float,
+        written: asyncio.Future[tuple[list[Any], Changes, Sequence[Committed]]],
     ) -> None:
         self._writing = False
         error = written.exception()
@@ -161,7 +169,7 @@ class GroupCommit:
             self.figures.failed_commits += 1
             self._fail(batch, error)
         else:
-            results, changes = written.result()
+            results, changes, committed = written.result()
             self.totals.apply(changes.by_name)
             took = self._clock.monotonic() - started
             self.figures.committed(len(batch), took, changes.ended, changes.attempts)
@@ -169,6 +177,8 @@ class GroupCommit:
                 self._failures = 0
             for waiting, result in zip(batch, results, strict=True):
                 _resolve(waiting.future, result)
+            if committed:
+                self.feed.publish(committed)
             self._wake()
         if self._idle is not None and not self._writing:
             _resolve(self._idle, None)

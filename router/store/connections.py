@@ -9,6 +9,7 @@ writer is what a log needs anyway.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +18,16 @@ from typing import Any
 import apsw
 
 from router.errors import StoreRefused, StoreUnavailable
+from router.events import Event
 from router.store import queries, schema
 from router.store.counts import Changes, Totals
 from router.store.faults import STORE_FAULTS, FileMissing, sentence
+from router.store.feed import Committed
 from router.store.files import close_quietly, connect_reading, has_log
 from router.store.standing import Identity, Standing, identity
 from router.store.transaction import Operation, Transaction
+
+log = logging.getLogger("router.store")
 
 _SYNCED = 2
 """What `PRAGMA synchronous` answers for FULL."""
@@ -152,29 +157,38 @@ class WriteConnection:
             raise StoreRefused(f"{self._path} has been replaced by another store while in use; restart the router")
         self._store_id = store_id
 
-    def write(self, operations: Sequence[Operation]) -> tuple[list[Any], Changes]:
+    def write(
+        self, operations: Sequence[Operation], watched: bool = False
+    ) -> tuple[list[Any], Changes, Sequence[Committed]]:
         """
         Run operations in one transaction and commit it.
 
+        Args:
+            watched: Whether anybody wants to know what was stored and changed.
+
         Returns:
-            Per operation its result, or the exception with which it alone failed; and what they counted.
+            Per operation its result, or the exception with which it alone failed; what they counted; and, where
+            somebody watches, the events and deliveries that were stored or changed.
 
         Raises:
             One of STORE_FAULTS: Nothing was written, as far as can be told.
         """
         connection = self._open_connection()
         try:
-            return self._write_all(connection, operations)
+            results, transaction = self._write_all(connection, operations, watched)
         except BaseException:
             with contextlib.suppress(apsw.Error):
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
             raise
+        return results, transaction.counts, _committed(connection, transaction.told)
 
-    def _write_all(self, connection: apsw.Connection, operations: Sequence[Operation]) -> tuple[list[Any], Changes]:
+    def _write_all(
+        self, connection: apsw.Connection, operations: Sequence[Operation], watched: bool
+    ) -> tuple[list[Any], Transaction]:
         cursor = connection.cursor()
         cursor.execute("BEGIN IMMEDIATE")
-        transaction = Transaction(cursor)
+        transaction = Transaction(cursor, watched=watched)
         try:
             results = [operation(transaction) for operation in operations]
         except STORE_FAULTS:
@@ -183,13 +197,13 @@ class WriteConnection:
             if connection.in_transaction:
                 cursor.execute("ROLLBACK")
             cursor.execute("BEGIN IMMEDIATE")
-            transaction = Transaction(cursor)
+            transaction = Transaction(cursor, watched=watched)
             results = [_isolated(transaction, operation) for operation in operations]
         transaction.write_gathered()
         if self._standing is not None:
             self._standing.check()
         cursor.execute("COMMIT")
-        return results, transaction.counts
+        return results, transaction
 
     def _open_connection(self) -> apsw.Connection:
         if self._connection is None:
@@ -212,6 +226,21 @@ def _isolated(transaction: Transaction, operation: Operation) -> Any:
         return ValueError(f"this cannot be stored: {error}")
     except Exception as error:  # noqa: BLE001 - it is handed to the one who brought the operation
         return error
+
+
+def _committed(connection: apsw.Connection, told: Sequence[Event | int]) -> Sequence[Committed]:
+    """Read how deliveries stand that were changed just now; nobody else writes, so nothing has happened since."""
+    if not told:
+        return ()
+    changes = list(dict.fromkeys(change if isinstance(change, int) else change.id for change in told))
+    events = {change.id: change for change in told if not isinstance(change, int)}
+    try:
+        deliveries = queries.as_listed(connection.execute, [number for number in changes if number not in events])
+    except Exception:  # it is committed, and must not seem to have failed
+        log.exception("store.unexpected_error", extra={"problem": "what was committed could not be told"})
+        return list(events.values())
+    found = ((events.get(number) or deliveries.get(number)) for number in changes)
+    return [one for one in found if one is not None]
 
 
 def _answered(query: Callable[[apsw.Connection], Any], connection: apsw.Connection) -> Any:

@@ -7,6 +7,7 @@ They may run twice, the first time being rolled back, so they change nothing but
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from router.clock import to_ms
@@ -73,6 +74,7 @@ def accept(
         event_row = with_before(event_row, before)
     transaction.execute(_INSERT_EVENT, event_row)
     transaction.counts.add(EVENTS)
+    transaction.tell(event if seen is None else replace(event, repeated_body=True))
     demoted = tuple(row[0] for row in delivery_rows if not _insert_delivery(transaction, row))
     return Accepted(event.id, repeated_body=seen is not None, demoted=demoted, taught=known, before=before)
 
@@ -109,6 +111,7 @@ def _insert_delivery(transaction: Transaction, row: Row) -> bool:
         row = (*row[:STATE], state, *row[STATE + 1 : EPOCH], None, *row[EPOCH + 1 :])
     transaction.execute(_INSERT_DELIVERY, row)
     transaction.counts.inserted(state, destination)
+    transaction.tell(row[0])
     if state == _DEAD:
         _mourn(transaction, row[CAUSE], destination, row[UPDATED_AT])
     return keeps_state
@@ -127,9 +130,10 @@ def insert(transaction: Transaction, row: Row) -> bool:
     return _insert_delivery(transaction, row)
 
 
-def alert(transaction: Transaction, event_row: Row, delivery_row: Row, told: Untold | None) -> None:
+def alert(transaction: Transaction, event: Event, event_row: Row, delivery_row: Row, told: Untold | None) -> None:
     """Store an alert, and take what it tells of from what is still to be told."""
     transaction.execute(_INSERT_EVENT, event_row)
+    transaction.tell(event)
     _insert_delivery(transaction, delivery_row)
     if told is not None:
         transaction.write_lanes()
@@ -164,6 +168,7 @@ def claim(transaction: Transaction, delivery_id: int, epoch: int, at: int) -> De
         "UPDATE deliveries SET state = 'sending', epoch = ?, updated_at = ? WHERE id = ?", (epoch, at, delivery_id)
     )
     transaction.counts.moved(row[STATE], _SENDING, row[3])
+    transaction.tell(delivery_id)
     claimed = list(row)
     claimed[STATE], claimed[EPOCH], claimed[UPDATED_AT] = _SENDING, epoch, at
     return delivery_from_row(tuple(claimed))
@@ -221,6 +226,7 @@ def record(transaction: Transaction, transition: Transition, message: bytes | No
         ),
     )
     transaction.counts.moved(state, transition.state.value, destination)
+    transaction.tell(transition.delivery_id)
     _record_lane(transaction, transition, destination)
     if transition.state is DeliveryState.DEAD:
         _mourn(transaction, cause, destination, to_ms(transition.at))

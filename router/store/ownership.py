@@ -57,6 +57,7 @@ def _interrupt(transaction: Transaction, destination: str, row: Row, at: int) ->
         (state.value, INTERRUPTED if is_last else "", _DETAIL, at, delivery_id),
     )
     transaction.counts.moved(DeliveryState.SENDING.value, state.value, destination)
+    transaction.tell(delivery_id)
     if is_last and cause != Cause.ALERT.value:
         transaction.lane_buried(destination, at)
 
@@ -75,6 +76,7 @@ def take_back(transaction: Transaction, epochs: Mapping[str, int], in_flight: Co
                     (at, delivery_id),
                 )
                 transaction.counts.moved(DeliveryState.SENDING.value, DeliveryState.PENDING.value, destination)
+                transaction.tell(delivery_id)
                 count += 1
     return count
 
@@ -85,11 +87,13 @@ def bury(transaction: Transaction, destination: str, at: int, reason: str, limit
     for state in (DeliveryState.HELD, DeliveryState.PENDING, DeliveryState.RETRYING):
         rows = transaction.all(
             "UPDATE deliveries SET state = 'dead', reason = ?, updated_at = ? WHERE id IN"
-            " (SELECT id FROM deliveries WHERE destination = ? AND state = ? LIMIT ?) RETURNING cause",
+            " (SELECT id FROM deliveries WHERE destination = ? AND state = ? LIMIT ?) RETURNING id, cause",
             (reason, at, destination, state.value, limit - len(causes)),
         )
         transaction.counts.moved(state.value, DeliveryState.DEAD.value, destination, len(rows))
-        causes += [cause for (cause,) in rows]
+        for delivery_id, cause in rows:
+            causes.append(cause)
+            transaction.tell(delivery_id)
     if told := len(causes) - causes.count(Cause.ALERT.value):
         transaction.lane_buried(destination, at, told)
     return len(causes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -11,7 +11,7 @@ import apsw
 
 from router.clock import from_ms, to_ms
 from router.events import OWN_SOURCE, Attempt, Cause, DeliveryState, Event, Rejection
-from router.payload import parse_body
+from router.payload import dump_json, parse_body
 from router.store.counts import Totals
 from router.store.kin import KIN_COLUMNS, Kin, handled
 from router.store.records import (
@@ -51,7 +51,7 @@ _UNDER_WAY = ("pending", "retrying", "sending")
 
 _LISTED = (
     "SELECT " + ", ".join(f"d.{column.strip()}" for column in DELIVERY_COLUMNS.rsplit(",", 1)[0].split(","))
-) + ", NULL, e.name, e.upstream_id FROM deliveries d JOIN events e ON e.id = d.event_id"
+) + ", NULL, e.name, e.upstream_id, e.source FROM deliveries d JOIN events e ON e.id = d.event_id"
 
 Ask: TypeAlias = Callable[[str, Row], Iterable[Row]]
 """Runs a statement: of a reading connection, or of a transaction."""
@@ -123,7 +123,7 @@ def delivery(connection: apsw.Connection, delivery_id: int) -> ListedDelivery | 
     row = connection.execute(f"{_LISTED.replace('NULL', 'd.message')} WHERE d.id = ?", (delivery_id,)).fetchone()
     if row is None:
         return None
-    listed = _listed(connection, row)
+    listed = _listed(connection.execute, row)
     follow_ups = [
         FollowUp(one.id, Cause(one.cause), one.destination, DeliveryState(one.state))
         for one in kin_of(connection.execute, listed.delivery.event_id)
@@ -151,7 +151,14 @@ def deliveries(connection: apsw.Connection, wanted: DeliveryFilter) -> list[List
         rows = connection.execute(select, (*values, wanted.limit)).fetchall()
     else:
         rows = _over_all_states(connection, select, values, wanted.limit)
-    return [_listed(connection, row) for row in rows]
+    return [_listed(connection.execute, row) for row in rows]
+
+
+def as_listed(ask: Ask, delivery_ids: Sequence[int]) -> dict[int, ListedDelivery]:
+    """Look deliveries up as lists show them, by id."""
+    # One statement: outside a transaction each would open a snapshot of its own, which costs more than the row.
+    rows = ask(f"{_LISTED} WHERE d.id IN (SELECT value FROM json_each(?))", (dump_json(list(delivery_ids)).decode(),))
+    return {row[0]: _listed(ask, row) for row in list(rows)}
 
 
 def _over_all_states(connection: apsw.Connection, select: str, values: list[object], limit: int) -> list[Row]:
@@ -163,12 +170,12 @@ def _over_all_states(connection: apsw.Connection, select: str, values: list[obje
     return sorted(rows, key=lambda row: -row[0])[:limit]
 
 
-def _listed(connection: apsw.Connection, row: Row) -> ListedDelivery:
-    listed = delivery_from_row(row[:-2])
+def _listed(ask: Ask, row: Row) -> ListedDelivery:
+    *columns, event_name, upstream_id, source = row
+    listed = delivery_from_row(tuple(columns))
     dead = listed.state is DeliveryState.DEAD
-    return ListedDelivery(
-        listed, row[-2], row[-1], handled=dead and listed.id in handled(kin_of(connection.execute, listed.event_id))
-    )
+    settled = dead and listed.id in handled(kin_of(ask, listed.event_id))
+    return ListedDelivery(listed, event_name, upstream_id, settled, source=source)
 
 
 def kin_of(ask: Ask, event_id: int) -> list[Kin]:
@@ -266,13 +273,14 @@ def objects(connection: apsw.Connection, keys: Collection[tuple[str, str, str]])
     return [_object_from_row(row) for row in rows if row is not None]
 
 
-def newest_objects(connection: apsw.Connection, source: str, limit: int) -> list[KnownObject]:
+def newest_objects(connection: apsw.Connection, source: str, limit: int) -> list[tuple[str, str, bytes]]:
     """List what was learned last; what is most likely to be asked for stands at the end."""
     rows = connection.execute(
-        f"SELECT {_OBJECT_COLUMNS} FROM objects WHERE source = ? ORDER BY kind = 'pages', learned_at DESC LIMIT ?",
+        "SELECT kind, object_id, CAST(facts AS BLOB) FROM objects WHERE source = ?"
+        " ORDER BY kind = 'pages', learned_at DESC LIMIT ?",
         (source, limit),
-    ).fetchall()
-    return [_object_from_row(row) for row in reversed(rows)]
+    )
+    return [(str(kind), str(object_id), bytes(facts)) for kind, object_id, facts in rows][::-1]
 
 
 def objects_before(connection: apsw.Connection, before: datetime, limit: int) -> list[tuple[str, str, str]]:

@@ -157,7 +157,7 @@ class ReadingVerbs:
     async def objects(self, keys: Sequence[tuple[str, str, str]]) -> Sequence[KnownObject]:
         return await self._lanes.read(queries.objects, tuple(keys))
 
-    async def newest_objects(self, source: str, limit: int) -> Sequence[KnownObject]:
+    async def newest_objects(self, source: str, limit: int) -> Sequence[tuple[str, str, bytes]]:
         return await self._lanes.read(queries.newest_objects, source, limit)
 
     async def untold(self) -> Sequence[Untold]:

@@ -287,6 +287,7 @@ class ListedDelivery:
         delivery: Lists leave its `message` None.
         handled: It is dead, and a replay or a fallback of it, or one of those in turn, was delivered.
         follow_ups: Oldest first; lists leave them out.
+        source: Of its event.
     """
 
     delivery: Delivery
@@ -294,6 +295,7 @@ class ListedDelivery:
     upstream_id: str | None
     handled: bool = False
     follow_ups: Sequence[FollowUp] = ()
+    source: str = ""
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,7 @@ def release(transaction: Transaction, delivery_id: int, at: int) -> Delivery | N
         (at, at, delivery_id),
     )
     transaction.counts.moved(row[STATE], _PENDING, row[3])
+    transaction.tell(delivery_id)
     released = list(row)
     released[STATE], released[_DUE_AT], released[_REASON] = _PENDING, at, ""
     released[EPOCH], released[UPDATED_AT] = None, at

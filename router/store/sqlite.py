@@ -18,6 +18,7 @@ from router.store import expiry as expiring
 from router.store import objects, operations, ownership, queries, replaying
 from router.store.commits import GroupCommit
 from router.store.connections import WriteConnection
+from router.store.feed import Feed
 from router.store.figures import Figures
 from router.store.files import FileLock, make_folder, prepare
 from router.store.reading import ReadingVerbs
@@ -91,6 +92,10 @@ class SqliteStore(ReadingVerbs):
     @property
     def figures(self) -> Figures:
         return self._commits.figures
+
+    @property
+    def feed(self) -> Feed:
+        return self._commits.feed
 
     async def open(self) -> None:
         try:
@@ -193,7 +198,8 @@ class SqliteStore(ReadingVerbs):
     async def alert(self, event: Event, delivery: Delivery, told: Untold | None = None) -> None:
         rows = event_row(event), delivery_row(delivery)
         await self._commits.hand_in(
-            partial(operations.alert, event_row=rows[0], delivery_row=rows[1], told=told), len(event.body)
+            partial(operations.alert, event=event, event_row=rows[0], delivery_row=rows[1], told=told),
+            len(event.body),
         )
 
     async def forget_untold(self) -> None:

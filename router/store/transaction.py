@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 import apsw
 
+from router.events import Event
 from router.store.counts import Changes
 from router.store.faults import STORE_FAULTS
 from router.store.rows import Row
@@ -31,14 +32,18 @@ class Transaction:
     """
     What an operation works on.
 
+    Args:
+        watched: Whether anybody wants to know what is stored and changed.
+
     Counters and the health of lanes are gathered and written at the end: hundreds of attempts to one destination that
     share a commit are one update of its lane.
     """
 
-    __slots__ = ("_cursor", "_epochs", "_health", "counts")
+    __slots__ = ("_cursor", "_epochs", "_health", "_told", "counts")
 
-    def __init__(self, cursor: apsw.Cursor) -> None:
+    def __init__(self, cursor: apsw.Cursor, *, watched: bool = False) -> None:
         self._cursor = cursor
+        self._told: list[Event | int] | None = [] if watched else None
         self._epochs: dict[str, int | None] = {}
         self._health: dict[str, _LaneHealth] = {}
         self.counts = Changes()
@@ -58,6 +63,16 @@ class Transaction:
     def changed(self) -> int:
         """Rows that the latest statement inserted, updated or deleted."""
         return self._cursor.connection.changes()
+
+    def tell(self, change: Event | int) -> None:
+        """Take note of an event that is stored, or of a delivery, by its id, that is inserted or changed."""
+        if self._told is not None:
+            self._told.append(change)
+
+    @property
+    def told(self) -> Sequence[Event | int]:
+        """What was taken note of; nothing where nobody wants to know."""
+        return self._told or ()
 
     def lane_epoch(self, destination: str) -> int | None:
         """Give the epoch of the lane's present owner; None where it never had one."""
@@ -134,12 +149,15 @@ class Transaction:
         """
         self.write_lanes()
         gathered, self.counts = self.counts, Changes()
+        told = len(self.told)
         self._cursor.execute("SAVEPOINT operation")
         try:
             result = operation(self)
             self.write_lanes()
         except Exception as error:
             self.counts = gathered
+            if self._told is not None:
+                del self._told[told:]
             self._health.clear()
             self._epochs.clear()
             # After an error of the store SQLite may have rolled back everything; then there is no savepoint any more.

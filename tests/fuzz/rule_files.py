@@ -12,6 +12,7 @@ from typing import TypeAlias
 import yaml
 from hypothesis import strategies as st
 
+from router.events import FORMATS
 from router.payload import JSON
 from router.samples import SAMPLES
 from router.sources import KINDS
@@ -90,6 +91,7 @@ _COMMON: Values = {
     "retry": schedules,
     "fail_fast": st.lists(st.integers(400, 599), max_size=3),
     "enabled": st.booleans(),
+    "format": st.sampled_from(FORMATS),
 }
 _HTTP: Values = {
     "method": st.sampled_from(["POST", "put"]),
@@ -104,6 +106,7 @@ _RULE: Values = {
     "unless": trees,
     "if": expressions.filter(lambda text: not {"loop", "m", "rule"} & set(re.findall(r"\w+", text))),
     "subject": messages,
+    "format": st.sampled_from(FORMATS),
     "retry": schedules,
     "stop": st.booleans(),
     "unmatched": st.booleans(),
@@ -134,7 +137,7 @@ def _under(key: str, values: st.SearchStrategy[JSON]) -> st.SearchStrategy[dict[
     return values.map(lambda value: {key: value})
 
 
-_said = _under("message", messages) | _under("template", st.sampled_from(["page", "event"]))
+_said = _under("message", messages) | _under("template", st.sampled_from(["alert", "event"]))
 _slack = _map({"type": st.just("slack"), "url": st.sampled_from(["${SLACK_URL}", "https://a.example/x"])}, _COMMON)
 _http = st.one_of(
     _map({"type": st.just("http"), "url": urls}, _COMMON | _HTTP),

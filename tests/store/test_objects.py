@@ -128,7 +128,8 @@ async def test_the_newest_are_listed_people_and_spaces_first(store: Store) -> No
         await store.learn([Taught("spaces", "pages", str(number), None, {"title": "P"}, at)])
         await store.learn([Taught("spaces", "users", str(number), None, {"name": "U"}, at)])
     await store.learn([Taught("other", "users", "9", None, {"name": "X"}, START)])
-    listed = [(one.kind, one.object_id) for one in await store.newest_objects("spaces", 7)]
+    listed = [(kind, object_id) for kind, object_id, _ in await store.newest_objects("spaces", 7)]
+    assert (await store.newest_objects("spaces", 1))[0][2] == b'{"name":"U"}'
     assert listed == [("pages", "3"), ("pages", "4"), *(("users", str(number)) for number in range(5))]
 
 
@@ -145,7 +146,7 @@ async def test_what_was_not_heard_of_for_long_is_forgotten(store: Store) -> None
     await store.learn([Taught("spaces", "pages", "3", START + HOUR, {"title": "Q"}, START + HOUR)])
     removed = [await store.forget_objects(START + timedelta(seconds=1), 3) for _ in range(3)]
     assert removed == [3, 1, 0]
-    assert [one.object_id for one in await store.newest_objects("spaces", 10)] == ["3"]
+    assert [object_id for _, object_id, _ in await store.newest_objects("spaces", 10)] == ["3"]
 
 
 async def test_what_is_told_again_is_not_forgotten(store: Store) -> None:
