@@ -226,6 +226,15 @@ def test_names_that_it_used_are_kept_with_the_event() -> None:
     assert [told.matched for told in explain(stored, by, directory)] == [True, False]
 
 
+def test_times_are_read_in_the_zone_of_the_file() -> None:
+    """`date` writes in an expression what it writes in a message."""
+    for zone, hour in (("Etc/UTC", "10"), ("Asia/Tokyo", "19")):
+        text = rule(f"page.updatedAt | date('%H') == '{hour}'") + f"defaults: {{zone: {zone}}}\n"
+        by = load_text(text, "rules.yaml", {})
+        event = imagine("page.updated", sample("page.updated"), by.sources["spaces"], by, number=1, at=START)
+        assert judge(event, by).matched == ("some",)
+
+
 def test_all_conditions_must_hold_together() -> None:
     """`if` stands beside `when` and `unless`; all of them count."""
     for when, expression, matched in (("active", "true", True), ("active", "false", False), ("gone", "true", False)):

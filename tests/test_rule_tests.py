@@ -40,6 +40,7 @@ rules:
     when: {space.id: 42}
     to: docs
     subject: "About {{ page.title }}"
+    message: "*{{ event.title }}*: {{ page.title }}\\n> {{ page.changeMessage }}"
   - {name: deletions, events: "*.deleted", to: [audit, mail]}
   - {name: silent, events: comment.*, to: log, message: "{% if comment.id == 3 %}x{% endif %}"}
   - {name: moved, events: page.updated.moved, to: {by: space.id, table: {7: docs}}}

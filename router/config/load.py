@@ -35,6 +35,7 @@ from router.config.zone import read_zone
 from router.destinations.base import Destination
 from router.events import Format
 from router.fields import Model
+from router.messages.expressions import Expressions
 from router.messages.render import Renderer
 from router.rules.ruleset import RuleSet
 
@@ -182,14 +183,15 @@ class _Loader:
         types = read_destinations(
             top.entries.get("destinations"), defaults.get("destinations"), self._reading, self._outside
         )
-        names = Names(kinds_by_source(top.entries.get("sources")), types.by_name)
+        zone = read_zone(self._default(top, ZONE), self._reading)
+        names = Names(kinds_by_source(top.entries.get("sources")), types.by_name, Expressions(zone))
         rules = read_rules(top.entries.get("rules"), defaults.get("rules"), names, self._reading)
         alerts = read_alerts(self._default(top, ALERTS), types, self._reading)
         known = Known(names.sources, types.by_name, [read.name for read in rules])
         tests = read_tests(top.entries.get(TESTS), known, self._reading) if not self._reading.lenient else ()
         trees = read_block_files(self._files, self._folder, self._reading)
         structures = {name: plain(tree) for name, tree in trees.items()}
-        renderer = Renderer(self._files, structures, read_zone(self._default(top, ZONE), self._reading))
+        renderer = Renderer(self._files, structures, zone)
         if not self._reading.lenient:
             templates = TemplateChecks(renderer, self._files, trees, self._folder, self._reading)
             self._check(top, types, rules, templates)

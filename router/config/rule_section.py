@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from collections.abc import Mapping as ReadMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 
@@ -121,7 +121,7 @@ class Names:
 
     sources: ReadMapping[str, str | None]
     destinations: Collection[str]
-    expressions: Expressions = field(default_factory=Expressions)
+    expressions: Expressions
 
     def kinds(self, chosen: Collection[str]) -> tuple[str, ...]:
         """Kinds of the chosen sources, of all where none is chosen; all kinds where one is not known."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, tzinfo
 from functools import cached_property
 from typing import NamedTuple
 
@@ -67,7 +68,15 @@ class ExpressionBudget(Budget):
 
 
 class Expressions:
-    """Compiles the expressions of one rule set; they share a sandbox, so one of them is worked out at a time."""
+    """
+    Compiles the expressions of one rule set; they share a sandbox, so one of them is worked out at a time.
+
+    Args:
+        zone: Where the times that `date` writes are read.
+    """
+
+    def __init__(self, zone: tzinfo = UTC) -> None:
+        self._zone = zone
 
     @cached_property
     def _grammar(self) -> Environment:
@@ -75,7 +84,7 @@ class Expressions:
 
     @cached_property
     def _sandbox(self) -> TemplateEnvironment:
-        return TemplateEnvironment(ESCAPINGS[Markup.TEXT], lambda _name: None, ExpressionBudget())
+        return TemplateEnvironment(ESCAPINGS[Markup.TEXT], lambda _name: None, ExpressionBudget(), zone=self._zone)
 
     def compile(self, text: str, first_words: Collection[str]) -> Expression:
         """
