@@ -239,9 +239,9 @@ class App:
     async def _remember(self, configuration: Configuration) -> None:
         """Take into memory what was learned before, as conditions look nowhere else."""
         for name in configuration.sources:
-            self.directory.recall(
-                name, await self.store.newest_objects(name, MOST_REMEMBERED // len(configuration.sources))
-            )
+            most = MOST_REMEMBERED // len(configuration.sources)
+            found = await self.store.newest_objects(name, most)
+            self.directory.recall(name, found, is_all=len(found) < most)
 
     def _start_admin(self) -> None:
         """Listen before anything is sent, so that an address in use ends a start that has done nothing."""

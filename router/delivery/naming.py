@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,7 +45,7 @@ class Naming:
         unknown = _unknown(event, source, names_of(event.source, source, self.directory))
         if missing := [key for key in unknown if self.directory.is_unread(*key)]:
             await self._read(missing)
-        if self._api is not None and unknown:
+        if self._api is not None and source.api is not None and unknown:
             await self._ask(self._api, event, source)
 
     async def _ask(self, api: ApiNames, event: Event, source: Source) -> None:
@@ -53,10 +53,9 @@ class Naming:
         unknown = _unknown(event, source, names)
         if any(kind != PAGES and not source.given.find(kind, object_id) for _, kind, object_id in unknown):
             api.ask_soon(event.source)
-        space = build_namespace(event, source.kind, source.site, names)["space"]
-        space_id = id_text(space.get("id")) if isinstance(space, dict) else None
-        if space_id is not None:
-            await api.find_pages(event.source, [(page_id, space_id) for _, kind, page_id in unknown if kind == PAGES])
+        words = build_namespace(event, source.kind, source.site, names)
+        pages = [(page_id, _space_of(page_id, words)) for _, kind, page_id in unknown if kind == PAGES]
+        await api.find_pages(event.source, [(page_id, space_id) for page_id, space_id in pages if space_id is not None])
 
     async def as_if_stored(self, event: Event, source: Source | None) -> Event:
         """Give an event that is not stored what it would be stored with: what it changes. Never raises."""
@@ -77,7 +76,9 @@ class Naming:
         except StoreUnavailable:
             return  # the message reads naturally without, and is not to wait
         for known in found:
-            self.directory.learn(known.source, known.kind, known.object_id, known.facts)
+            # What an event taught in the meantime is newer.
+            if self.directory.is_unread(known.source, known.kind, known.object_id):
+                self.directory.learn(known.source, known.kind, known.object_id, known.facts)
         for key in keys:
             self.directory.miss(*key)
 
@@ -141,6 +142,14 @@ def _unknown(event: Event, source: Source, names: Names) -> list[tuple[str, str,
         for object_id, facts in found.items()
         if facts is None
     ]
+
+
+def _space_of(page_id: str, words: Mapping[str, JSON]) -> str | None:
+    """Say in which space a page is that an event speaks of: the parent that a page had may be in another one."""
+    changes = words["changes"]
+    parent, space = (changes.get(word, {}).get("before") or {} for word in ("parent", "space"))
+    where = space if space and parent.get("id") == page_id else words["space"]
+    return id_text(where.get("id")) if isinstance(where, dict) else None
 
 
 def _seen(event: Event, source: Source, names: Names) -> Seen:

@@ -43,22 +43,27 @@ def build_namespace(event: Event, kind: SourceKind, site: str | None, names: Nam
         `names` tell. Built once for each event, for judging it and for all its messages, and the payload's own objects
         stand in it: nobody may change anything of it.
     """
-    key = (build_namespace, kind.name, site, names.key)
-    namespace: dict[str, JSON] | None = event.derived.get(key)
-    if namespace is None:
-        lazy = lazy_namespace(event, kind, site, names)
+    known = _known(event, kind, site, names)
+    if known.namespace is None:
+        lazy = LazyNamespace(event, kind, site, known)
         words = {word: whole(found) for word, found in lazy.items()}
-        namespace = event.derived[key] = {**words, CHANGES: lazy.changes()}
-    return namespace
+        known.namespace = {**words, CHANGES: lazy.changes()}
+    return known.namespace
 
 
 def lazy_namespace(event: Event, kind: SourceKind, site: str | None, names: Names = NO_NAMES) -> LazyNamespace:
     """Give the same, of which what nobody asks for is not worked out: for conditions, which ask for few words."""
-    key = (lazy_namespace, kind.name, site, names.key)
+    return LazyNamespace(event, kind, site, _known(event, kind, site, names))
+
+
+def _known(event: Event, kind: SourceKind, site: str | None, names: Names) -> _Known:
+    """Give what was found out of an event, as long as what was looked up for it still holds."""
+    key = (kind.name, site)
     known: _Known | None = event.derived.get(key)
-    if known is None:
-        known = event.derived[key] = _Known(References(names, event.payload))
-    return LazyNamespace(event, kind, site, known)
+    if known is None or not names.agree_with(known.names, known.references.seen):
+        known = event.derived[key] = _Known(names, event.payload)
+    known.names = names
+    return known
 
 
 class _Known:
@@ -67,13 +72,15 @@ class _Known:
     with a body of megabytes, until Python looks for rings.
     """
 
-    __slots__ = ("found", "model", "references", "words")
+    __slots__ = ("found", "model", "names", "namespace", "references", "words")
 
-    def __init__(self, references: References) -> None:
+    def __init__(self, names: Names, payload: JSON) -> None:
+        self.names = names
+        self.references = References(names, payload)
         self.words: dict[str, JSON] = {}
         self.found: JSON = None
         self.model: Mapping[str, JSON] | None = None
-        self.references = references
+        self.namespace: dict[str, JSON] | None = None
 
 
 class LazyNamespace(Mapping[str, JSON]):

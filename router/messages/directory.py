@@ -8,10 +8,11 @@ the store as well, so what memory has no room for can be read again.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from typing import TypeAlias
 
 from router.payload import JSON, dump_json, parse_body
@@ -30,6 +31,9 @@ Seen: TypeAlias = Mapping[str, Mapping[str, Facts | None]]
 
 _ONE_TEXT = {kind: kind for kind in KINDS_OF_OBJECT}
 """Read from the store, each kind would be a text of its own for every object."""
+
+_LATEST = 256
+"""Changes of which it is known what they were; between judging an event and writing its messages there are few."""
 
 MOST_REMEMBERED = 20_000
 """Objects in memory, all sources together; about 7 MB. A company of 300 touches some thousand pages a year."""
@@ -50,7 +54,11 @@ class Given:
 NOTHING_GIVEN = Given()
 
 
-@dataclass(frozen=True, slots=True)
+def _never(_version: int) -> Sequence[tuple[str, str]]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Names:
     """
     What is known of the objects of one source at this moment.
@@ -58,19 +66,32 @@ class Names:
     Attributes:
         given: By the rule file.
         learned: Looks an object up by kind and id.
-        key: Changes whenever an answer may; what was worked out under one key holds as long as it is the same.
+        version: Grows when something was learned; what has been forgotten meanwhile still holds.
+        changed_since: Lists kind and id of what was learned since a version; None where that is too long ago to say.
+        recorded: What stands for what is known now; see `Directory.names`.
     """
 
     given: Given
     learned: Callable[[str, str], Facts | None]
-    key: tuple[Hashable, ...]
+    version: int = 0
+    changed_since: Callable[[int], Sequence[tuple[str, str]] | None] = _never
+    recorded: Seen | None = None
+
+    def agree_with(self, earlier: Names, seen: Seen) -> bool:
+        """Whether what was seen by earlier names would be seen again by these."""
+        if self is earlier:
+            return True
+        if self.given is not earlier.given or self.recorded is not earlier.recorded:
+            return False
+        changed = self.changed_since(earlier.version) if self.version != earlier.version else ()
+        return changed is not None and not any(object_id in seen.get(kind, ()) for kind, object_id in changed)
 
 
 def _nothing(_kind: str, _object_id: str) -> None:
     return None
 
 
-NO_NAMES = Names(NOTHING_GIVEN, _nothing, ())
+NO_NAMES = Names(NOTHING_GIVEN, _nothing)
 
 
 class Directory:
@@ -87,6 +108,9 @@ class Directory:
         self._facts: OrderedDict[tuple[str, str, str], bytes] = OrderedDict()
         self._unknown: OrderedDict[tuple[str, str, str], None] = OrderedDict()
         self._names: dict[str, Names] = {}
+        self._latest: deque[tuple[str, str, str]] = deque(maxlen=_LATEST)
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._complete: set[str] = set()
         self.version = 0
 
     def names(self, source: str, given: Given = NOTHING_GIVEN, recorded: Seen | None = None) -> Names:
@@ -96,13 +120,21 @@ class Directory:
         Args:
             recorded: What was seen when an event was judged; it stands for what is known now.
         """
-        if recorded is not None:
-            recalled = partial(_recalled, recorded, partial(self.find, source))
-            return Names(given, recalled, (given, self.version, id(recorded)))
         names = self._names.get(source)
-        if names is None or names.given is not given or names.key[1] != self.version:
-            names = self._names[source] = Names(given, partial(self.find, source), (given, self.version))
+        if names is None or names.given is not given or names.version != self.version:
+            learned = partial(self.find, source)
+            names = Names(given, learned, self.version, partial(self._changed_since, source))
+            self._names[source] = names
+        if recorded is not None:
+            return replace(names, learned=partial(_recalled, recorded, names.learned), recorded=recorded)
         return names
+
+    def _changed_since(self, source: str, version: int) -> Sequence[tuple[str, str]] | None:
+        count = self.version - version
+        if count > len(self._latest):
+            return None
+        latest = islice(reversed(self._latest), count)
+        return [(kind, object_id) for changed, kind, object_id in latest if changed == source]
 
     def find(self, source: str, kind: str, object_id: str) -> Facts | None:
         key = (source, kind, object_id)
@@ -117,19 +149,32 @@ class Directory:
         """Remember what is known of an object now."""
         self._put((source, kind, object_id), dump_json(facts))
 
-    def recall(self, source: str, known: Iterable[tuple[str, str, bytes]]) -> None:
-        """Remember what the store knows: kind, id, facts as JSON."""
+    def recall(self, source: str, known: Iterable[tuple[str, str, bytes]], *, is_all: bool = False) -> None:
+        """
+        Remember what the store knows: kind, id, facts as JSON.
+
+        Args:
+            is_all: The store knows nothing else of this source: what is not here need not be looked up there.
+        """
+        if is_all:
+            self._complete.add(source)
         for kind, object_id, text in known:
             self._put((source, _ONE_TEXT.get(kind, kind), object_id), text)
 
     def _put(self, key: tuple[str, str, str], text: bytes) -> None:
-        if self._facts.get(key) != text:
+        before = self._facts.get(key)
+        if before != text:
             self.version += 1
+            self._latest.append(key)
+        if before is None:
+            self._counts[key[:2]] += 1
         self._facts[key] = text
         self._facts.move_to_end(key)
         self._unknown.pop(key, None)
         if len(self._facts) > self._most:
-            self._facts.popitem(last=False)
+            (source, kind, _), _ = self._facts.popitem(last=False)
+            self._counts[source, kind] -= 1
+            self._complete.discard(source)
 
     def learn_all(self, source: str, known: Iterable[tuple[str, str, Facts]]) -> None:
         """Remember several objects: kind, id, facts."""
@@ -146,12 +191,12 @@ class Directory:
 
     def counts(self) -> Counter[tuple[str, str]]:
         """Count the objects in memory, by source and kind."""
-        return Counter((source, kind) for source, kind, _ in self._facts)
+        return Counter(self._counts)
 
     def is_unread(self, source: str, kind: str, object_id: str) -> bool:
         """Whether the store may know more of an object than memory does."""
         key = (source, kind, object_id)
-        return key not in self._facts and key not in self._unknown
+        return source not in self._complete and key not in self._facts and key not in self._unknown
 
 
 def _recalled(recorded: Seen, learned: Callable[[str, str], Facts | None], kind: str, object_id: str) -> Facts | None:

@@ -21,7 +21,9 @@ _OF_SPACE = ("name", "code")
 
 _BARE = frozenset({"id", "type", "meta"})
 """What references have; whatever has nothing else tells nothing more of its object."""
-_FOLLOWED = (*PERSONS, "space", "page", "parent")
+_IN_A_PAGE = (*PERSONS, "space")
+"""References that are followed; what a page has as its own `page` is not, or a body could lead on without end."""
+_FOLLOWED = (*_IN_A_PAGE, "page")
 _NOTHING: Facts = {}
 
 Model = Mapping[str, JSON]
@@ -38,7 +40,7 @@ class References:
         seen: What was looked up by kind and id, and what was known then; the rule file's own names apart.
     """
 
-    __slots__ = ("_creator", "_included", "_names", "seen")
+    __slots__ = ("_creator", "_included", "_names", "_people", "seen")
 
     def __init__(self, names: Names, payload: JSON) -> None:
         told = payload if isinstance(payload, dict) else {}
@@ -46,6 +48,7 @@ class References:
         self._names = names
         self._included: Model | None = included if isinstance(included, dict) else None
         self._creator = told.get(CREATOR)
+        self._people: dict[str, dict[str, JSON]] = {}
         self.seen: dict[str, dict[str, Facts | None]] = {}
 
     def known(self, kind: str, object_id: JSON) -> tuple[Facts, Facts]:
@@ -87,17 +90,26 @@ class References:
     def person(self, person: Model) -> dict[str, JSON]:
         """Fill in a person: `name` where anything tells it, `email`, and `mention`."""
         object_id = person.get("id")
+        if self._included is None and person.keys() <= _BARE:
+            # Who made a page mostly changed it as well: one person is referred to three times.
+            key = id_text(object_id) or ""
+            facts = self._people.get(key)
+            if facts is None:
+                facts = self._people[key] = self._known_of({}, *self.known(USERS, object_id))
+            return {**person, **facts}
         learned, given = self.known(USERS, object_id)
-        if not learned and not given and self._included is None and person.keys() <= _BARE:
-            return dict(person)
-        told = person_name(person)
-        if not told and object_id is not None:
+        if object_id is not None and not person_name(person):
             person = {**self._more(USERS, object_id), **person}
-            told = person_name(person)
-        found = {key: value for key, value in person.items() if key != "name"}
+        rest = {key: value for key, value in person.items() if key != "name"}
+        return {**rest, **self._known_of(person, learned, given)}
+
+    @staticmethod
+    def _known_of(person: Model, learned: Facts, given: Facts) -> dict[str, JSON]:
+        """Say what a person is called, by whoever says it first."""
+        found: dict[str, JSON] = {}
         if email := given.get("email") or person.get("email") or learned.get("email"):
             found["email"] = email
-        if name := given.get("name") or told or learned.get("name"):
+        if name := given.get("name") or person_name(person) or learned.get("name"):
             found["name"] = name
         if slack := given.get("slack"):
             found["slack"] = slack
@@ -114,7 +126,7 @@ class References:
             model = self.space(model) or model
         elif resource == "page":
             model = self.page(model) or model
-        return Referring(self, model)
+        return model if isinstance(model, Referring) else Referring(self, model, _FOLLOWED)
 
     def page(self, page: JSON) -> dict[str, JSON] | None:
         """Fill in a page: its `title` and `slug`, and its `parent` once that is asked for."""
@@ -124,7 +136,7 @@ class References:
         more = {key: learned[key] for key in _OF_PAGE if learned.get(key) and not _text(page.get(key))}
         if "parent" in learned and "parentId" not in page:
             more["parentId"] = learned["parent"]
-        return Referring(self, {**page, **more})
+        return Referring(self, {**page, **more}, _IN_A_PAGE)
 
     def space(self, space: JSON) -> dict[str, JSON] | None:
         """Fill in a space: its `name`, which the model calls `title`, and its `code`."""
@@ -191,10 +203,12 @@ class Referring(dict[str, JSON]):
 
     __slots__ = ("_references", "_unfollowed")
 
-    def __init__(self, references: References, model: Model) -> None:
+    def __init__(self, references: References, model: Model, followed: tuple[str, ...]) -> None:
         super().__init__(model)
         self._references = references
-        self._unfollowed = set(_FOLLOWED)
+        self._unfollowed = {field for field in followed if field in model}
+        if "parentId" in model:
+            self._unfollowed.add("parent")
 
     def get(self, key: str, default: JSON = None) -> JSON:
         if key in self._unfollowed:

@@ -39,7 +39,7 @@ def learn(transaction: Transaction, taught: Taught) -> Learned:
     if known_version is not None and (version is None or version < known_version):
         return known, None
     facts = {**known, **taught.facts}
-    if version is None or version != known_version:
+    if version is None or version != known_version or facts != known:
         before = known if facts != known else None
     if not taught.keeps_before:
         before = None
