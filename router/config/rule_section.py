@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from router.config.destination_section import check_name
+from router.config.expressions import read_expression
 from router.config.keys import LATER, fields_of
 from router.config.nodes import Entry, Mapping, Node, Place, Scalar, plain
 from router.config.nodes import Sequence as ListNode
@@ -21,6 +22,7 @@ from router.config.targets import read_target
 from router.config.validate import Section, fit
 from router.events import FORMATS, Format
 from router.fields import Model, Schedule, TextOrTexts
+from router.messages.expressions import Expressions
 from router.messages.spec import MessageSpec
 from router.payload import JSON
 from router.rules.conditions import Condition, ConditionErrors, compile_conditions
@@ -34,7 +36,7 @@ EXAMPLE = "rules: [{name: pages, events: page.*, to: docs}]"
 _COMMON_WORDS = frozenset({"event", "payload", "actor", "page", "space"})
 _MESSAGES = ("message", "template", "body", "blocks")
 _TEMPLATES = frozenset({"message", "body", "blocks", "subject"})
-_NOT_EMPTY = (*_MESSAGES, "subject", "format", "retry")
+_NOT_EMPTY = (*_MESSAGES, "subject", "format", "retry", "if")
 
 
 class RuleDefaults(Model):
@@ -59,6 +61,7 @@ class RuleKeys(Model):
     sources: TextOrTexts = ()
     when: JSON = None
     unless: JSON = None
+    if_: JSON = Field(default=None, alias="if")
     to: JSON
     message: str | None = None
     template: str | None = None
@@ -107,10 +110,18 @@ class ReadRule:
 
 @dataclass(frozen=True)
 class Names:
-    """What rules may refer to: names of destinations, and kinds of sources by name, None where one is unknown."""
+    """
+    What rules may refer to.
+
+    Attributes:
+        sources: Their kinds by name, None where one is unknown.
+        destinations: Their names.
+        expressions: Compiles what stands under `if`.
+    """
 
     sources: ReadMapping[str, str | None]
     destinations: Collection[str]
+    expressions: Expressions
 
     def kinds(self, chosen: Collection[str]) -> tuple[str, ...]:
         """Kinds of the chosen sources, of all where none is chosen; all kinds where one is not known."""
@@ -168,6 +179,7 @@ def _rule(node: Mapping, number: int, names: Names, seen: dict[str, int], readin
     kinds = names.kinds(sources)
     words = _COMMON_WORDS.union(*(KINDS[kind].models for kind in kinds))
     when, unless = (_conditions(node, key, words, reading) for key in ("when", "unless"))
+    only_if = read_expression(node.entries.get("if"), words | {"link"}, names.expressions, reading)
     to = read_target(node.entries.get("to"), names.destinations, words, reading)
     spec = _spec(node, reading)
     rule = None
@@ -179,6 +191,7 @@ def _rule(node: Mapping, number: int, names: Names, seen: dict[str, int], readin
             sources=frozenset(sources),
             when=when,
             unless=unless,
+            only_if=only_if,
             to=to,
             stop=keys.stop,
             unmatched=keys.unmatched,

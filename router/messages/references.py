@@ -12,6 +12,9 @@ from router.payload import JSON
 PERSONS = ("createdBy", "updatedBy", "deletedBy", "requester")
 """Fields of models that refer to people."""
 
+CREATOR = "eventCreator"
+"""Where bodies of sibling products name who did it."""
+
 _OF_PERSON = ("name", "email")
 _OF_PAGE = ("title", "slug")
 _OF_SPACE = ("name", "code")
@@ -46,7 +49,7 @@ class References:
         included = told.get("included")
         self._names = names
         self._included: Model | None = included if isinstance(included, dict) else None
-        self._creator = told.get("eventCreator")
+        self._creator = told.get(CREATOR)
         self._people: dict[str, dict[str, JSON]] = {}
         self.seen: dict[str, dict[str, Facts | None]] = {}
 
@@ -76,10 +79,7 @@ class References:
 
         A person who changed their own account is named by the model itself.
         """
-        fields = ("createdBy",) if action.startswith("created") else ("updatedBy", "createdBy")
-        if action.rpartition(".")[2] in ("deleted", "trashed"):
-            fields = ("deletedBy", "updatedBy")
-        for reference in (self._creator, *(model.get(field) for field in fields)):
+        for reference in (self._creator, *(model.get(field) for field in actor_fields(action))):
             person = _referenced(reference, "userId")
             if person is None:
                 continue
@@ -232,6 +232,13 @@ class Referring(dict[str, JSON]):
 def whole(value: JSON) -> JSON:
     """Give a model with all its references filled in."""
     return value.whole() if isinstance(value, Referring) else value
+
+
+def actor_fields(action: str) -> tuple[str, ...]:
+    """Name the fields of a model that may say who did it; the first that refers to anybody counts."""
+    if action.rpartition(".")[2] in ("deleted", "trashed"):
+        return ("deletedBy", "updatedBy")
+    return ("createdBy",) if action.startswith("created") else ("updatedBy", "createdBy")
 
 
 def _referenced(reference: JSON, older_id: str) -> dict[str, JSON] | None:
