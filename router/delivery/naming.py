@@ -40,12 +40,13 @@ class Naming:
 
         Never raises, is mostly over at once, and always soon.
         """
-        if source is None:
+        asks = self._api is not None and source is not None and source.api is not None
+        if source is None or (not asks and self.directory.has_all(event.source)):
             return
         unknown = _unknown(event, source, names_of(event.source, source, self.directory))
         if missing := [key for key in unknown if self.directory.is_unread(*key)]:
             await self._read(missing)
-        if self._api is not None and source.api is not None and unknown:
+        if self._api is not None and asks and unknown:
             await self._ask(self._api, event, source)
 
     async def _ask(self, api: ApiNames, event: Event, source: Source) -> None:

@@ -46,7 +46,7 @@ def build_namespace(event: Event, kind: SourceKind, site: str | None, names: Nam
     known = _known(event, kind, site, names)
     if known.namespace is None:
         lazy = LazyNamespace(event, kind, site, known)
-        words = {word: whole(found) for word, found in lazy.items()}
+        words = {word: whole(lazy[word]) for word in lazy}
         model = words[resource_and_action(event.name)[0]]
         if isinstance(known.found, list) and isinstance(model, dict) and isinstance(model.get("items"), list):
             model["items"] = [whole(item) for item in model["items"]]

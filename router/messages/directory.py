@@ -199,6 +199,10 @@ class Directory:
         """Count the objects in memory, by source and kind."""
         return Counter(self._counts)
 
+    def has_all(self, source: str) -> bool:
+        """Whether memory has all that the store knows of a source."""
+        return source in self._complete
+
     def is_unread(self, source: str, kind: str, object_id: str) -> bool:
         """Whether the store may know more of an object than memory does."""
         key = (source, kind, object_id)

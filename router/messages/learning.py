@@ -54,10 +54,8 @@ def lesson(object_kind: str, model: Mapping[str, JSON]) -> Lesson | None:
 
 def id_text(value: JSON) -> str | None:
     """Write an id as text, the same for 42 and "42"; None for what is no id."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int) and 0 < value < 2**63:
-        return str(value)
+    if type(value) is int:  # a boolean is none
+        return str(value) if 0 < value < 2**63 else None
     return value if isinstance(value, str) and 0 < len(value) <= 100 else None
 
 
