@@ -27,6 +27,7 @@ COMMANDS = {
     "demo": "Show the router at work on sample deliveries.",
     "check": "Say what is wrong with a rule file, or what it holds.",
     "events": "List the events of Spaces, or those that your rules need.",
+    "schema": "Print what editors need to complete and check rule files.",
     "preview": "Show which rules match an event, and what they would send.",
     "send": "Send a signed sample delivery to a router.",
     "send-test": "Send a test message to a destination.",
@@ -41,7 +42,7 @@ COMMANDS = {
 }
 
 LATER = frozenset(
-    "explain test backtest schema".split()  # noqa: SIM905
+    "explain test backtest".split()  # noqa: SIM905
 )
 """Commands which later versions bring."""
 
