@@ -44,6 +44,7 @@ _CALLED = {
     "path": "field",
     "wish": "value, list or operators",
     "rule": "rule",
+    "test": "test",
     "Auth": "[`basic` or `bearer`](#auth)",
     "Basic": "[`username` and `password`](#auth-basic)",
     "Signing": "[`style` and `secret`](#sign)",
@@ -78,6 +79,7 @@ def page() -> str:
             "Below `when` and `unless`: fields with what is wanted of them, these and all others.",
         ),
         _section("### Operators", wish, "Below a field, in the place of a value or a list of values; all must hold."),
+        _section("## A test", parts["test"], "Each entry of the list `tests`."),
         _section("## Defaults", defaults, "Below `defaults`."),
         "`defaults.destinations` takes the [keys of every type](#a-destination), `defaults.rules` takes "
         + ", ".join(f"`{key}`" for key in defaults["properties"]["rules"]["properties"])

@@ -165,3 +165,17 @@ async def test_a_condition_on_a_name_that_is_not_known_says_so(tmp_path: Path) -
         told = json.dumps(await verdict(router, event))
         assert "actor.name" in told
         assert "not known" in told or "missing" in told
+
+
+async def test_little_is_kept_of_the_names_that_an_event_was_judged_by(tmp_path: Path) -> None:
+    """However many pages a body refers to, and whatever tags they have: each event would bring them along."""
+    when = "    when: {comment.isPrivate: false}\n"
+    async with RunningRouter(tmp_path, rules("x", events="comment.*", when=when)) as router:
+        tags = [{"name": "t" * 90 + str(number)} for number in range(50)]
+        for number in range(1, 31):
+            await router.accept("page.created", page(id=number, tags=tags))
+        comments = [{"isPrivate": False, "page": {"id": number}} for number in range(1, 31)]
+        judged = await router.accept("comment.created", json.dumps({"comments": comments}).encode())
+        event = await router.app.store.event(int(judged))
+    assert event is not None
+    assert len(json.dumps(event.facts)) < 5_000

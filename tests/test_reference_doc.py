@@ -49,6 +49,15 @@ def rule(**keys: Any) -> File:
     return whole(rules=[{**RULE, **keys}])
 
 
+def with_test(key: str, value: Any) -> File:
+    expected = {} if key in ("rules", "not_rules") else {"rules": "pages"}
+    if key == "to" and value == "nothing":
+        expected = {}
+    if key == "not_rules":
+        expected = {"to": "docs"}
+    return whole(tests=[{"name": "a test", "event": "page.created", **expected, key: value}])
+
+
 def destination(settings: Mapping[str, Any]) -> File:
     return whole(destinations={"docs": settings, "log": {"type": "log"}})
 
@@ -101,6 +110,7 @@ PUT: Mapping[str, tuple[Mapping[str, Any], Callable[[str, Any], File]]] = {
         PARTS["wish"]["anyOf"][-1],
         lambda key, value: rule(when={"page.title": {key: value} | ({"equals": "x"} if key == "match_case" else {})}),
     ),
+    "a test": (PARTS["test"], with_test),
     "defaults": (DEFAULTS, lambda key, value: whole(defaults={key: value})),
     "defaults for destinations": (
         DEFAULTS["properties"]["destinations"],
@@ -124,7 +134,7 @@ CASES = [
 def test_examples_load(put: Callable[[str, Any], File], key: str, example: Any, tmp_path: Path) -> None:
     """Whoever copies one example into a file that is right has another one that is."""
     (tmp_path / "secrets").mkdir()
-    if key.endswith("_file"):
+    if key.endswith("_file") and key != "payload_file":
         (tmp_path / example).write_text(FILES.get(key.removesuffix("_file"), "a-secret-in-a-file"))
     path = tmp_path / "rules.yaml"
     text = yaml.safe_dump(put(key, example), sort_keys=False)

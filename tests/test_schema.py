@@ -19,6 +19,7 @@ from router.config.rule_section import RuleKeys
 from router.config.schema import document
 from router.config.source_section import SourceKeys
 from router.config.syntax import read_yaml
+from router.config.tests_section import RuleTestKeys
 from router.destinations.base import destination_types
 from router.sources import KINDS
 from tests.cli import invoke
@@ -42,6 +43,7 @@ MEANS_SOMETHING_WRONG = {
         "reference-required",
         "reference-unset",
     },
+    "expressions": {"rule-if-places", "rule-if-too-long"},
     "templates": {
         "destination-template",
         "template-body",
@@ -259,6 +261,7 @@ def test_no_key_of_a_model_is_missing() -> None:
         "person": PersonKeys,
         "space": SpaceKeys,
         "rule": RuleKeys,
+        "test": RuleTestKeys,
         **destination_types(),
     }
     for name, model in models.items():

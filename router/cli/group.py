@@ -29,6 +29,7 @@ COMMANDS = {
     "events": "List the events of Spaces, or those that your rules need.",
     "schema": "Print what editors need to complete and check rule files.",
     "preview": "Show which rules match an event, and what they would send.",
+    "test": "Run the tests that stand beside the rules.",
     "send": "Send a signed sample delivery to a router.",
     "send-test": "Send a test message to a destination.",
     "deliveries": "List what the router sent or tries to send.",
@@ -42,7 +43,7 @@ COMMANDS = {
 }
 
 LATER = frozenset(
-    "explain test backtest".split()  # noqa: SIM905
+    "explain backtest".split()  # noqa: SIM905
 )
 """Commands which later versions bring."""
 

@@ -91,6 +91,17 @@ rules:
     events: "*"
     unmatched: true
     to: log
+
+# ----- What the rules are expected to do: `spaces-router test` says whether they do it. Nothing is sent for that.
+tests:
+  - name: a page that was saved is news
+    event: page.updated
+    to: news
+    text: Release checklist         # stands in the message; it is the title of the sample that is used here
+
+  - name: what happens to people is not
+    event: user.disabled
+    to: log
 """
 
 _ENV = """\

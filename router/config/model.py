@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from router.config.problems import Problem
+from router.config.rule_tests import RuleTest
 from router.destinations.base import Destination
 from router.fields import Model
 from router.messages.directory import NOTHING_GIVEN, Given
@@ -57,6 +58,7 @@ class Configuration:
         specs: What each rule says about its message, by rule name.
         retries: Schedules of the rules that set their own.
         alerts: Name of the destination that is told of trouble, or None.
+        tests: What the file itself expects its rules to do.
         warnings: By position.
         watched: Files and folders whose change calls for a reload.
     """
@@ -72,6 +74,7 @@ class Configuration:
     retries: Mapping[str, tuple[timedelta, ...]]
     renderer: Renderer
     alerts: str | None = None
+    tests: tuple[RuleTest, ...] = ()
     warnings: tuple[Problem, ...] = ()
     watched: tuple[Path, ...] = field(default=())
 

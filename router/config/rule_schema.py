@@ -10,6 +10,7 @@ from router.config.described import summary
 from router.config.keys import NAME
 from router.config.model_schemas import DEFINITIONS, Schema, excluding, remarked
 from router.config.rule_section import COMMON_WORDS, MESSAGES, NOT_EMPTY
+from router.config.tests_section import EXPECTATIONS
 from router.events import FORMATS
 from router.fields import shape, whole
 from router.rules.operators import MAX_EXPRESSION, TESTS
@@ -85,6 +86,7 @@ def rule_definitions(rule: Schema) -> dict[str, Schema]:
         "except": _one_or_several("pattern"),
         "when": {"$ref": f"{DEFINITIONS}conditions"},
         "unless": {"$ref": f"{DEFINITIONS}conditions"},
+        "if": {"type": "string", "pattern": r"\S", "$comment": "expression"},
         "to": {"$ref": f"{DEFINITIONS}target"},
         "body": {"type": ["object", "array", "string", "number", "boolean"], "$comment": "any value"},
         "blocks": {"type": "array"},
@@ -214,3 +216,29 @@ def _target() -> Schema:
         },
     }
     return {"anyOf": [*names(minItems=1)["anyOf"], table]}
+
+
+def definition_of_test(test: Schema) -> Schema:
+    """
+    Complete what the model knows of a test.
+
+    Args:
+        test: As the model describes it.
+    """
+    text: Schema = {"type": ["string", "number", "boolean"]}
+    some: Schema = {"anyOf": [text, {"type": "array", "minItems": 1, "items": text}]}
+    pieces: Schema = {"anyOf": [*some["anyOf"], {"type": "object", "additionalProperties": some}]}
+    event: Schema = {"anyOf": [{"type": "string"}, {"enum": list(DEFAULT_KIND.catalogue)}]}
+    ways: dict[str, Schema] = {
+        "event": {**event, "$comment": "name of an event"},
+        "to": {"$ref": f"{DEFINITIONS}names"},
+        "with": {"type": "object", "minProperties": 1},
+        "text": pieces,
+        "not_text": pieces,
+        "subject": pieces,
+    }
+    properties = dict(test["properties"])
+    for key, way in ways.items():
+        properties[key] = _remarks(properties[key]) | (way if "$ref" not in way else {"allOf": [way]})
+    expected = [{"required": [key]} for key in EXPECTATIONS]
+    return {**test, "properties": properties, "anyOf": expected, "allOf": [excluding("payload", "payload_file")]}

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from router.config.destination_section import check_name
+from router.config.expressions import read_expression
 from router.config.keys import LATER, fields_of
 from router.config.nodes import Entry, Mapping, Node, Place, Scalar, plain
 from router.config.nodes import Sequence as ListNode
@@ -21,6 +22,7 @@ from router.config.targets import read_target
 from router.config.validate import Section, fit
 from router.events import FORMATS, Format
 from router.fields import Model, Schedule, TextOrTexts
+from router.messages.expressions import Expressions
 from router.messages.spec import MessageSpec
 from router.payload import JSON
 from router.rules.conditions import Condition, ConditionErrors, compile_conditions
@@ -34,7 +36,7 @@ EXAMPLE = "rules: [{name: pages, events: page.*, to: docs}]"
 COMMON_WORDS = frozenset({"event", "payload", "actor", "page", "space"})
 MESSAGES = ("message", "template", "body", "blocks")
 _TEMPLATES = frozenset({"message", "body", "blocks", "subject"})
-NOT_EMPTY = (*MESSAGES, "subject", "format", "retry")
+NOT_EMPTY = (*MESSAGES, "subject", "format", "retry", "if")
 
 
 class RuleDefaults(Model):
@@ -61,6 +63,7 @@ class RuleKeys(Model):
         sources: The source or the sources whose events it sees; all where it names none.
         when: Conditions on what the event holds, by field; all must hold.
         unless: Conditions; where all of them hold, the rule does not match.
+        if_: An expression in the language of templates, for what conditions cannot say; it must be true.
         to: A destination, a list of destinations, or a table that is looked up by a field.
         message: The text to send, a template; excludes `template`, `body` and `blocks`.
         template: Name of the template to send, of your own or built-in; excludes `message`, `body` and `blocks`.
@@ -81,6 +84,7 @@ class RuleKeys(Model):
     sources: Annotated[TextOrTexts, Field(examples=["spaces"])] = ()
     when: Annotated[JSON, Field(examples=[{"space.id": [42, 7]}])] = None
     unless: Annotated[JSON, Field(examples=[{"actor.email": {"ends_with": "@bots.example.com"}}])] = None
+    if_: JSON = Field(default=None, alias="if", examples=["page.contentRevision > 10"])
     to: Annotated[
         JSON,
         Field(examples=["docs", ["docs", "log"], {"by": "space.id", "table": {"42": "docs"}, "otherwise": "log"}]),
@@ -134,10 +138,18 @@ class ReadRule:
 
 @dataclass(frozen=True)
 class Names:
-    """What rules may refer to: names of destinations, and kinds of sources by name, None where one is unknown."""
+    """
+    What rules may refer to.
+
+    Attributes:
+        sources: Their kinds by name, None where one is unknown.
+        destinations: Their names.
+        expressions: Compiles what stands under `if`.
+    """
 
     sources: ReadMapping[str, str | None]
     destinations: Collection[str]
+    expressions: Expressions
 
     def kinds(self, chosen: Collection[str]) -> tuple[str, ...]:
         """Kinds of the chosen sources, of all where none is chosen; all kinds where one is not known."""
@@ -195,6 +207,7 @@ def _rule(node: Mapping, number: int, names: Names, seen: dict[str, int], readin
     kinds = names.kinds(sources)
     words = COMMON_WORDS.union(*(KINDS[kind].models for kind in kinds))
     when, unless = (_conditions(node, key, words, reading) for key in ("when", "unless"))
+    only_if = read_expression(node.entries.get("if"), words | {"link"}, names.expressions, reading)
     to = read_target(node.entries.get("to"), names.destinations, words, reading)
     spec = _spec(node, reading)
     rule = None
@@ -206,6 +219,7 @@ def _rule(node: Mapping, number: int, names: Names, seen: dict[str, int], readin
             sources=frozenset(sources),
             when=when,
             unless=unless,
+            only_if=only_if,
             to=to,
             stop=keys.stop,
             unmatched=keys.unmatched,

@@ -15,9 +15,10 @@ from pydantic import BaseModel
 from router.config.keys import NAME, SOURCE_NAME
 from router.config.model_schemas import DEFINITIONS, Schema, excluding, model_schemas, referring, remarked
 from router.config.people_section import ID, PEOPLE, SPACES, PersonKeys, SpaceKeys
-from router.config.rule_schema import rule_definitions
+from router.config.rule_schema import definition_of_test, rule_definitions
 from router.config.rule_section import RULE_DEFAULTS, RuleKeys
 from router.config.source_section import SourceKeys
+from router.config.tests_section import RuleTestKeys
 from router.config.zone import zone_names
 from router.destinations.base import Destination, destination_types
 from router.events import FORMATS
@@ -41,6 +42,10 @@ _SECTIONS: Mapping[str, tuple[str, JSON]] = {
         "Which events go where. Rules are read from top to bottom, and every rule that matches sends.",
         [{"name": "page changes", "events": "page.*", "to": "docs"}],
     ),
+    "tests": (
+        "Events, and what the rules are expected to make of them; `spaces-router test` runs them.",
+        [{"name": "pages are told", "event": "page.created", "rules": "pages"}],
+    ),
     "defaults": (
         "What destinations and rules share. A rule beats its destination, a destination beats the defaults.",
         {"zone": "Europe/Dublin"},
@@ -53,7 +58,9 @@ def document() -> Schema:
     """Give the whole schema."""
     types = destination_types()
     models: dict[str, type[BaseModel]] = {"source": SourceKeys, "person": PersonKeys, "space": SpaceKeys}
-    made = model_schemas({**models, "rule": RuleKeys, "destination of any type": Destination, **types})
+    made = model_schemas(
+        {**models, "rule": RuleKeys, "test": RuleTestKeys, "destination of any type": Destination, **types}
+    )
     rule = rule_definitions(made.pop("rule"))
     common = made.pop("destination of any type")
     settings = {name: _typed(name, referring(made[name])) for name in types}
@@ -65,6 +72,7 @@ def document() -> Schema:
         SPACES: _by_id(_ref("space")),
         "destinations": _by_name(whole(NAME), "destination"),
         "rules": {"type": "array", "minItems": 1, "items": _ref("rule")},
+        "tests": {"type": "array", "items": _ref("test")},
         "defaults": _defaults(common, rule["rule"]),
     }
     return {
@@ -85,6 +93,7 @@ def document() -> Schema:
             **settings,
             **within,
             **rule,
+            "test": definition_of_test(made["test"]),
             "reference": _reference(),
         },
     }

@@ -9,7 +9,7 @@ from typing import Any
 from router.config.model import Source
 from router.errors import StoreUnavailable
 from router.events import BEFORE, NAMES, Event
-from router.messages.context import build_namespace, lazy_namespace
+from router.messages.context import build_namespace, lazy_namespace, model_of
 from router.messages.directory import PAGES, Directory, Names, Seen
 from router.messages.learning import id_text, lesson_of
 from router.payload import JSON
@@ -112,7 +112,7 @@ def names_when_judged(event: Event, source: Source, directory: Directory | None)
 
 def taught_by(event: Event, source: Source) -> Taught | None:
     """Say what an event teaches of the object that it is about; None where that is nothing."""
-    lesson = lesson_of(event.name, event.payload, source.kind)
+    lesson = lesson_of(event.name, model_of(event, source.kind)[1])
     if lesson is None:
         return None
     return Taught(
