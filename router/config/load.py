@@ -47,7 +47,7 @@ FORMAT = "format"
 ZONE = "zone"
 TESTS = "tests"
 _NEEDED = ("sources", "destinations", "rules")
-_TOP_LEVEL = ("sources", PEOPLE, SPACES, "destinations", "rules", "defaults", TESTS)
+TOP_LEVEL = ("sources", PEOPLE, SPACES, "destinations", "rules", "defaults", TESTS)
 
 
 def load(path: Path, environ: Mapping[str, str], missing: list[str] | None = None) -> Configuration:
@@ -237,15 +237,15 @@ class _Loader:
                 self._reading.error(Place(1, 1), f"the file is {kind_of(tree)}; {_WHOLE}")
             raise ConfigurationInvalid(self._reading.problems())
         for key, entry in tree.entries.items():
-            if key not in _TOP_LEVEL:
-                guess = did_you_mean(key, _TOP_LEVEL)
-                self._reading.error(entry, f"unknown key {named(key)}; expected one of: {listed(_TOP_LEVEL)}{guess}")
+            if key not in TOP_LEVEL:
+                guess = did_you_mean(key, TOP_LEVEL)
+                self._reading.error(entry, f"unknown key {named(key)}; expected one of: {listed(TOP_LEVEL)}{guess}")
         self._miss(tree)
         return tree
 
     def _miss(self, tree: MapNode) -> None:
         examples = (source_section.EXAMPLE, destination_section.EXAMPLE, rule_section.EXAMPLE)
-        meant = {nearest(key, _TOP_LEVEL) for key in tree.entries}  # a misspelt key is told of already
+        meant = {nearest(key, TOP_LEVEL) for key in tree.entries}  # a misspelt key is told of already
         for key, example in zip(_NEEDED, examples, strict=True):
             if key not in tree.entries and key not in meant:
                 self._reading.error(Place(1, 1), f"the file has no {key}; expected at least one, such as {example}")

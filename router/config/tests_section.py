@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -28,25 +28,41 @@ from router.sources import KINDS, is_event_name, resource_and_action
 EXAMPLE = "tests: [{name: pages are told, event: page.created, to: docs}]"
 
 _LONGEST_NAME = 200
-_EXPECTATIONS = ("to", "rules", "not_rules", "text", "not_text", "subject")
+EXPECTATIONS = ("to", "rules", "not_rules", "text", "not_text", "subject")
 _WORKED_OUT = frozenset({"event", "link"})
 
 
 class RuleTestKeys(Model):
-    """What a file says about one test."""
+    """
+    What a file says about one test.
 
-    name: str
-    event: str
-    source: str | None = None
-    payload: JSON = None
-    payload_file: str | None = None
-    with_: JSON = Field(default=None, alias="with")
-    to: JSON = None
-    rules: TextOrTexts = ()
-    not_rules: TextOrTexts = ()
-    text: JSON = None
-    not_text: JSON = None
-    subject: JSON = None
+    Attributes:
+        name: A sentence on what is expected; no two tests have the same.
+        event: Name of the event; its sample is the body, unless `payload` or `payload_file` gives another.
+        source: The source that it comes from, where there are several.
+        payload: The body, in the place of the sample.
+        payload_file: Path of a file that holds the body, from the folder of this file; excludes `payload`.
+        with_: Fields of the body that are set to other values.
+        to: The destination or destinations that get a message, and no others; `nothing` where none does.
+        rules: The rule or rules that match, maybe among others.
+        not_rules: The rule or rules that do not match.
+        text: A piece of text, or several, that all messages hold; or a map of destinations with these.
+        not_text: The same, of what no message holds.
+        subject: The same as `text`, of the subjects.
+    """
+
+    name: Annotated[str, Field(examples=["drafts stay silent"])]
+    event: Annotated[str, Field(examples=["page.updated"])]
+    source: Annotated[str | None, Field(examples=["spaces"])] = None
+    payload: Annotated[JSON, Field(examples=[{"page": {"id": 5148, "title": "Release checklist"}}])] = None
+    payload_file: Annotated[str | None, Field(examples=["payloads/page.json"])] = None
+    with_: JSON = Field(default=None, alias="with", examples=[{"page.title": "Draft of the plan"}])
+    to: Annotated[JSON, Field(examples=["docs", ["docs", "log"], "nothing"])] = None
+    rules: Annotated[TextOrTexts, Field(examples=["pages"])] = ()
+    not_rules: Annotated[TextOrTexts, Field(examples=["pages"])] = ()
+    text: Annotated[JSON, Field(examples=["Release checklist", {"docs": ["Release", "checklist"]}])] = None
+    not_text: Annotated[JSON, Field(examples=["Draft"])] = None
+    subject: Annotated[JSON, Field(examples=["Page updated"])] = None
 
 
 @dataclass(frozen=True)
@@ -119,10 +135,10 @@ class _TestReader:
             lines={key: entry.place.line for key, entry in node.entries.items()},
         )
         meant = {nearest(key, RuleTestKeys.model_fields) for key in node.entries}  # a misspelt key is told of already
-        if not meant & set(_EXPECTATIONS):
+        if not meant & set(EXPECTATIONS):
             self._error(
                 at.value if isinstance(at, Entry) else at,
-                f"{what} expects nothing; give it at least one of: {listed(_EXPECTATIONS)}",
+                f"{what} expects nothing; give it at least one of: {listed(EXPECTATIONS)}",
             )
         return None if keys is None or self._failed else test
 
