@@ -198,7 +198,9 @@ def cut_slack(markup: str, limit: int, more: str = "") -> str:
     if slack_length(markup) <= limit:
         return markup
     tail = f"… {more}" if more and slack_length(more) < limit // 2 else "…"
-    short = cut(markup, _fitting(markup, limit - slack_length(tail)) + 1).removesuffix("…")
+    room = _fitting(markup, limit - slack_length(tail))
+    # With a character more than the markup has, so that also one whose last character does not fit is cut at a word.
+    short = cut(f"{markup} …", room + 1).removesuffix("…")
     opened = short.rfind("<")
     if opened > short.rfind(">"):
         short = short[:opened]
