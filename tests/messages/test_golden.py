@@ -149,13 +149,15 @@ def test_hostile_texts_arrive_as_text(name: str, title: str) -> None:
         assert all(url.startswith("https://acme.teamwork.com/") for url in re.findall(r'href="([^"]*)', mail.html))
 
 
-@pytest.mark.parametrize("kind", ["page", "comment"])
-def test_what_is_private_is_not_quoted(kind: str) -> None:
-    """The content of a private page or comment stays where it is; that something happened is told."""
-    body = {kind: {"id": 1, "isPrivate": True, "content": "<p>secret</p>", "createdBy": {"id": 9, "name": "Kim Osei"}}}
+@pytest.mark.parametrize("name", ["page.created", "page.updated", "page.updated.reverted", "comment.created"])
+def test_what_is_private_is_not_quoted(name: str) -> None:
+    """What stands in a private page or comment, or was said of its change, stays there; that it happened is told."""
+    by = {"id": 9, "name": "Kim Osei"}
+    model = {"id": 1, "isPrivate": True, "content": "<p>secret</p>", "changeMessage": "secret, too"}
+    body = {name.partition(".")[0]: {**model, "createdBy": by, "updatedBy": by}}
     for each in KINDS:
         for wanted in FORMATS:
-            told = dump_json(written(each, wanted, namespace_of(f"{kind}.created", body)).as_json()).decode()
+            told = dump_json(written(each, wanted, namespace_of(name, body)).as_json()).decode()
             assert "Kim Osei" in told
             assert "secret" not in told
 
