@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from router.clock import rfc3339
 from router.config.load import load
+from router.messages.directory import SPACES, USERS
 from router.secret import Secret
 from router.spaces.pages import AT_ONCE, FIND_SECONDS, MISSING_SECONDS, MOST_UNDER_WAY, PAUSE_SECONDS, RECOVERY
 from router.spaces.refresh import EVERY_SECONDS, SOON_SECONDS, START_SECONDS
@@ -115,11 +117,42 @@ async def test_somebody_unknown_is_asked_for_within_five_minutes(api: SpacesApi,
         for _ in range(3):
             assert (await say(router, comment(by=10))).startswith("Someone commented on Release checklist")
         await pass_time(router, SOON_SECONDS - 1)
-        assert api.asked.count("/users.json?pageSize=100&pageOffset=0") == 1
+        assert reads(api) == 1
         await pass_time(router, 1)
         assert (await say(router, comment(by=10))).startswith("Bob Hart commented on Release checklist")
         await pass_time(router, SOON_SECONDS * 2)
-        assert api.asked.count("/users.json?pageSize=100&pageOffset=0") == 2
+        assert reads(api) == 2
+
+
+async def test_who_is_not_there_is_not_asked_for_again(api: SpacesApi, tmp_path: Path) -> None:
+    """A deleted account in every body: one read shows that it is gone, and the next one comes with the hour."""
+    async with RunningRouter(tmp_path, rules(api.url)) as router:
+        for _ in range(6):
+            router.app.names.ask_soon("spaces", [(USERS, "66"), (USERS, "66")])
+            await pass_time(router, SOON_SECONDS)
+        assert reads(api) == 2
+        api.users[10] = user(10, "Bob", "Hart")
+        router.app.names.ask_soon("spaces", [(USERS, "66"), (USERS, "10")])
+        await pass_time(router, SOON_SECONDS)
+        assert reads(api) == 3
+        api.users[66] = user(66, "Cleo", "Nye")
+        await pass_time(router, EVERY_SECONDS)
+        assert (await say(router, comment(by=66))).startswith("Cleo Nye commented")
+
+
+async def test_who_was_met_while_lists_cannot_be_read_is_asked_for_again(api: SpacesApi, tmp_path: Path) -> None:
+    """Only a list that was read to its end shows that somebody is missing."""
+    async with RunningRouter(tmp_path, rules(api.url)) as router:
+        api.answer_with(500)
+        for times in range(3):
+            router.app.names.ask_soon("spaces", [(USERS, "10"), (SPACES, "43")])
+            await pass_time(router, SOON_SECONDS)
+            assert reads(api) == 2 + times
+        api.go_well()
+        api.users[10] = user(10, "Bob", "Hart")
+        router.app.names.ask_soon("spaces", [(USERS, "10"), (SPACES, "43")])
+        await pass_time(router, SOON_SECONDS)
+        assert (await say(router, comment(by=10))).startswith("Bob Hart commented")
 
 
 async def test_a_person_of_the_rule_file_is_not_asked_for(api: SpacesApi, tmp_path: Path) -> None:
@@ -128,7 +161,7 @@ async def test_a_person_of_the_rule_file_is_not_asked_for(api: SpacesApi, tmp_pa
     async with RunningRouter(tmp_path, named) as router:
         assert (await say(router, comment(by=11))).startswith("Cleo commented on")
         await pass_time(router, SOON_SECONDS)
-        assert api.asked.count("/users.json?pageSize=100&pageOffset=0") == 1
+        assert reads(api) == 1
 
 
 async def test_a_thousand_people_are_learned_as_they_come(api: SpacesApi, tmp_path: Path) -> None:
@@ -388,6 +421,19 @@ async def test_of_a_thousand_messages_most_look_nothing_up(api: SpacesApi, tmp_p
         assert len(api.asked) == 2 + MOST_UNDER_WAY
 
 
+async def test_how_long_names_took_is_no_part_of_an_attempt(api: SpacesApi, tmp_path: Path) -> None:
+    """An attempt lasts as long as its destination takes, in what is shown of it and in the metrics."""
+    async with RunningRouter(tmp_path, rules(api.url)) as router:
+        api.take(1.5, router.clock)
+        await router.accept("comment.created", comment())
+        await api.until_asked(3)
+        await pass_time(router, 1.5)
+        (delivery,) = await router.deliveries()
+        (attempt,) = [each for each in await router.history(delivery) if "duration_ms" in each]
+        assert (attempt["duration_ms"], attempt["started_at"]) == (0, rfc3339(router.clock.now()))
+        assert (await scrape(router)).value("attempt_duration_seconds_sum", destination="docs") == 0
+
+
 async def test_asking_for_what_cannot_be_asked(api: SpacesApi, tmp_path: Path) -> None:
     """A source that is gone, one without an API, and ids that are none are no error."""
     async with RunningRouter(tmp_path, rules(api.url)) as router:
@@ -541,6 +587,11 @@ async def test_the_log_hears_of_a_trouble_once(
         ("api.recovered", ""),
     ]
     assert KEY not in caplog.text
+
+
+def reads(api: SpacesApi) -> int:
+    """How often all people were read."""
+    return api.asked.count("/users.json?pageSize=100&pageOffset=0")
 
 
 async def stats(router: RunningRouter) -> Any:
