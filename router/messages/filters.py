@@ -20,7 +20,6 @@ from router.messages.escaping import (
     cut,
     html_bold,
     html_link,
-    one_line,
     slack_bold,
     slack_link,
     text_link,
@@ -28,6 +27,7 @@ from router.messages.escaping import (
 from router.messages.html import LONGEST_HTML, to_line, to_markdown, to_mrkdwn, to_text
 from router.messages.limits import LONGEST_TEXT, TemplateRefused, check_text, check_value
 from router.messages.operators import Bench, is_number, is_whole, kind_of, known, plain_value
+from router.messages.unseen import one_line
 from router.payload import dump_json
 
 _WORK_PER_TOKEN = 8

@@ -14,7 +14,7 @@ from router.messages.blocks import LONGEST_SLACK_TEXT, fit_blocks
 from router.messages.context import CHANGES, FIXED_WORDS, plain_summary
 from router.messages.dialect import Fault
 from router.messages.environment import TemplateEnvironment, TemplateReader
-from router.messages.escaping import ESCAPINGS, Escaping, cut_slack, html_of_text, one_line, slack_link
+from router.messages.escaping import ESCAPINGS, Escaping, cut_slack, html_of_text, slack_link
 from router.messages.failures import failure_sentence
 from router.messages.html import to_text
 from router.messages.inspection import Inspection
@@ -23,6 +23,7 @@ from router.messages.limits import LONGEST_TEXT, Budget, TemplateRefused, check_
 from router.messages.operators import plain_value
 from router.messages.spec import TEXT_FOLDER, MessageSpec, Style
 from router.messages.structures import Path, fill_structure, plain_path, quote_all, single_expression
+from router.messages.unseen import one_line
 from router.payload import JSON, dump_json
 from router.sources import KINDS
 
