@@ -147,7 +147,7 @@ class Renderer:
 
     def _written(self, text: str, subject: str, style: Style, namespace: Namespace) -> Message:
         text = text.strip()
-        if style.markup is Markup.SLACK:
+        if style.markup is Markup.SLACK and 2 * len(text) > LONGEST_SLACK_TEXT:  # Slack counts some characters as two
             text = cut_slack(text, LONGEST_SLACK_TEXT, _link_to_all(namespace))
         return Message(text=text, subject=subject)
 
