@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from router.clock import Clock, rfc3339
 from router.config.model import Configuration
+from router.config.style import style_of
 from router.delivery.naming import Naming, words_for
 from router.delivery.retry import Decision, after_failure, after_success
 from router.destinations.base import Clients, Destination, Outgoing, Receipt
@@ -20,7 +21,7 @@ from router.errors import PermanentFailure, RenderFailure, StoreUnavailable, Tem
 from router.events import Attempt, Delivery, DeliveryState, Event, Message, Outcome
 from router.histogram import Histogram
 from router.messages.directory import Directory
-from router.messages.spec import MessageSpec, Style
+from router.messages.spec import MessageSpec
 from router.payload import JSON
 from router.secret import Redactor
 from router.store.base import Store
@@ -303,15 +304,6 @@ def make_outgoing(
         return judged.renderer.fill(template, namespace_of(delivery, event, destination, judged, directory), quote)
 
     return Outgoing(delivery.id, message, event, fill)
-
-
-def style_of(destination: Destination) -> Style:
-    """How a destination wants its messages."""
-    # One with a message of its own takes bodies all the same; that message stands in for the event.
-    takes_bodies = destination.forwards_as_is or bool(destination.own_message)
-    return Style(
-        destination.markup, destination.template_folder, takes_bodies, destination.format or destination.usual_format
-    )
 
 
 def own_spec(ruled: MessageSpec, destination: Destination) -> MessageSpec:

@@ -11,13 +11,13 @@ from typing import Any
 
 from router.clock import Clock
 from router.config.model import Source
-from router.deadlines import done_within
 from router.errors import StoreUnavailable
 from router.messages.directory import PAGES
 from router.spaces.background import Background
 from router.spaces.client import Access, ApiFailure, ApiOutcome, SpacesClient
 from router.spaces.figures import Standing
 from router.spaces.learner import Learner
+from router.waiting import done_within
 
 log = logging.getLogger("router.spaces")
 
