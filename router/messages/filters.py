@@ -66,7 +66,7 @@ def markdown(bench: Bench, value: Any, limit: Any = None) -> str:
 
 
 def oneline(bench: Bench, value: Any) -> str:
-    """The text as one line: line breaks and repeated spaces become one space."""
+    """The text as one line: line breaks and repeated spaces become one space, and what shows nothing goes."""
     return one_line(bench.text(value))
 
 
