@@ -30,6 +30,7 @@ class Source(Model):
         api: Address of the API that is asked for names, or None; `api_key` opens it.
         given: Names that the rule file gives to ids.
         changes: What was known of an object before is kept, so that messages can tell what changed.
+        is_partly_known: Its `site`, or a name that it gives, refers to something that could not be looked up.
         expect_every: People are told when no event came for so long; None to tell nobody.
     """
 
@@ -43,6 +44,7 @@ class Source(Model):
     given: Given = NOTHING_GIVEN
     changes: bool = True
     expect_every: timedelta | None = None
+    is_partly_known: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from router.config.nodes import Entry, Node, kind_of, plain
+from router.config.nodes import Entry, Node, has_unresolved, kind_of, plain
 from router.config.nodes import Mapping as MapNode
 from router.config.problems import listed, named
 from router.config.reading import Reading
@@ -105,6 +105,15 @@ def joined(under_source: Given, at_top: Given) -> Given:
     return Given({**at_top.people, **under_source.people}, {**at_top.spaces, **under_source.spaces})
 
 
+def completed(older: Given, today: Given) -> Given:
+    """Give what an older rule set says, and of what it leaves open, what today's says."""
+
+    def both(old: Mapping[str, Facts], new: Mapping[str, Facts]) -> Mapping[str, Facts]:
+        return {each: {**new.get(each, {}), **old.get(each, {})} for each in {**new, **old}}
+
+    return Given(both(older.people, today.people), both(older.spaces, today.spaces))
+
+
 def check_single(top: MapNode, sources: int, reading: Reading) -> None:
     """Note sections at the top of a file with several sources: nobody could tell whose ids they are."""
     for key in (PEOPLE, SPACES):
@@ -147,7 +156,9 @@ def _object(
             entry, f"{one} {entry.key} is {kind_of(node)}; expected keys out of {keys}, such as {_EXAMPLES[key]}"
         )
         return None
-    read: Model | None = fit(model, node, entry, Section(f"{one} {entry.key}", public=True), reading)
+    # A name that nobody could look up is not known, and must not stand in a message.
+    known = MapNode(node.place, {name: each for name, each in node.entries.items() if not has_unresolved(each.value)})
+    read: Model | None = fit(model, known, entry, Section(f"{one} {entry.key}", public=True), reading)
     if read is None:
         return None
     told: dict[str, Any] = read.model_dump(exclude_none=True)

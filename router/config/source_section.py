@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from router.config.keys import SOURCE_NAME, is_public
 from router.config.model import Source
-from router.config.nodes import Entry, Mapping, Node, Scalar, kind_of, plain
+from router.config.nodes import Entry, Mapping, Node, Scalar, has_unresolved, kind_of, plain
 from router.config.nodes import Sequence as ListNode
 from router.config.people_section import PEOPLE, SPACES, read_given
 from router.config.problems import did_you_mean, listed, named
@@ -30,6 +30,8 @@ _EXPECTED_SITE = "expected a host name alone, such as acme.teamwork.com"
 _HOW_TO_SIGN = "give the token that its webhook has in Spaces, such as token: ${SPACES_TOKEN}"
 
 _ONE_OR_MANY = get_args(TextOrTexts)[1]
+
+_NAMING = ("site", PEOPLE, SPACES)
 
 _BY_NAME = "write the name above it and its keys further right below that"
 
@@ -136,13 +138,19 @@ def _source(entry: Entry, reading: Reading, outside: Outside) -> Source | None:
         kind=kind,
         tokens=keys.token or (),
         unsigned=keys.unsigned,
-        site=keys.site or None,
+        site=_site(keys, resolved),
         api=_api(keys, resolved, reading),
         api_key=keys.api_key,
         given=given,
         changes=keys.changes,
         expect_every=keys.expect_every,
+        is_partly_known=any(has_unresolved(each.value) for key, each in expanded.entries.items() if key in _NAMING),
     )
+
+
+def _site(keys: SourceKeys, node: Mapping) -> str | None:
+    """The host that links lead to; None also where a reference to it is not resolved, as no link beats a wrong one."""
+    return None if not keys.site or has_unresolved(node.entries["site"].value) else keys.site
 
 
 def _api(keys: SourceKeys, node: Mapping, reading: Reading) -> str | None:

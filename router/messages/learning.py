@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from router.messages.directory import PAGES, SPACES, USERS, Facts
+from router.messages.unseen import one_line
 from router.payload import JSON
 from router.sources import resource_and_action
 
@@ -127,7 +128,7 @@ def _moment(value: JSON) -> datetime | None:
 
 
 def _text(value: JSON) -> str:
-    return value.strip() if isinstance(value, str) else ""
+    return one_line(value) if isinstance(value, str) else ""
 
 
 def _cut(text: str, longest: int = _LONGEST_FACT) -> str:

@@ -20,12 +20,12 @@ import httpx
 
 from router.clock import Clock
 from router.config.model import Source
-from router.deadlines import in_time
 from router.destinations.answers import retry_after
 from router.errors import RouterError, UnreadableBody
 from router.messages.directory import PAGES, SPACES, USERS
 from router.payload import JSON, parse_body
 from router.secret import Secret
+from router.waiting import in_time
 
 MOST_ANSWER_BYTES = 4 * 1024 * 1024
 """Of one answer. A hundred people are some 100 KB; a page comes with its whole text."""
