@@ -310,7 +310,7 @@ async def test_an_api_that_wants_to_be_left_alone_is(api: SpacesApi, tmp_path: P
         assert (await say(router, comment(by=10))).startswith("Bob Hart commented on Release checklist")
 
 
-@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("status", [400, 403, 404, 422])
 async def test_a_page_that_is_not_to_be_had_is_not_asked_for_again(status: int, api: SpacesApi, tmp_path: Path) -> None:
     """For ten minutes; other pages are, since the API works."""
     async with RunningRouter(tmp_path, rules(api.url)) as router:

@@ -18,6 +18,9 @@ from router.spaces.names import ApiNames
 from router.store.base import Store
 from router.store.records import Accepted, Taught
 
+_MOST_PAGES = 4
+"""That are looked up for one message: its own, its parent, and where it was before. A list may refer to hundreds."""
+
 
 class Naming:
     """
@@ -52,11 +55,13 @@ class Naming:
     async def _ask(self, api: ApiNames, event: Event, source: Source) -> None:
         names = names_of(event.source, source, self.directory)
         unknown = _unknown(event, source, names)
-        if any(kind != PAGES and not source.given.find(kind, object_id) for _, kind, object_id in unknown):
-            api.ask_soon(event.source)
+        met = [(kind, each) for _, kind, each in unknown if kind != PAGES and not source.given.find(kind, each)]
+        if met:
+            api.ask_soon(event.source, met)
         words = build_namespace(event, source.kind, source.site, names)
         pages = [(page_id, _space_of(page_id, words)) for _, kind, page_id in unknown if kind == PAGES]
-        await api.find_pages(event.source, [(page_id, space_id) for page_id, space_id in pages if space_id is not None])
+        wanted = [(page_id, space_id) for page_id, space_id in pages if space_id is not None]
+        await api.find_pages(event.source, wanted[:_MOST_PAGES])
 
     async def as_if_stored(self, event: Event, source: Source | None) -> Event:
         """Give an event that is not stored what it would be stored with: what it changes. Never raises."""

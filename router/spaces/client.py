@@ -69,6 +69,10 @@ class ApiOutcome(StrEnum):
     FAILED = "failed"
 
 
+_OF_ALL = frozenset({401, 402, 407, 408, 429})
+"""Statuses of 4xx that say nothing of what was asked for, but of the key, the site, or the moment."""
+
+
 class ApiFailure(RouterError):
     """
     The API did not tell what it was asked for.
@@ -88,6 +92,13 @@ class ApiFailure(RouterError):
         self.problem = problem
         self.status = status
         self.wait = wait
+
+    @property
+    def is_of_one_page(self) -> bool:
+        """Whether only the page that was asked for is not to be had, and others may well be."""
+        if self.status is None:
+            return self.outcome is ApiOutcome.NOT_FOUND
+        return 400 <= self.status < 500 and self.status not in _OF_ALL
 
 
 @dataclass(frozen=True)

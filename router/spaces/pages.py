@@ -14,7 +14,7 @@ from router.config.model import Source
 from router.errors import StoreUnavailable
 from router.messages.directory import PAGES
 from router.spaces.background import Background
-from router.spaces.client import Access, ApiFailure, ApiOutcome, SpacesClient
+from router.spaces.client import Access, ApiFailure, SpacesClient
 from router.spaces.figures import Standing
 from router.spaces.learner import Learner
 from router.waiting import done_within
@@ -40,8 +40,6 @@ MISSING_SECONDS = 600.0
 """A page that is not there, or not for this key, is not asked for again."""
 
 MOST_MISSING = 5_000
-
-_NOT_FOR_THIS_KEY = 403
 
 _SHORTEST_WAIT = 0.01
 
@@ -137,7 +135,7 @@ class Pages:
             if not await self._learner.learn(access, PAGES, [model]):
                 look_ups.missed(page_id, space_id)
         except ApiFailure as failure:
-            if failure.outcome is not ApiOutcome.NOT_FOUND and failure.status != _NOT_FOR_THIS_KEY:
+            if not failure.is_of_one_page:
                 self._failed(look_ups, failure.problem, failure.wait)
                 return
             look_ups.missed(page_id, space_id)
