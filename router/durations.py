@@ -6,6 +6,10 @@ import re
 from datetime import timedelta
 
 _DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", re.ASCII)
+AS_WRITTEN = r"^\s*(?=[0-9])(?:[0-9]{1,6}d)?(?:[0-9]{1,6}h)?(?:[0-9]{1,6}m)?(?:[0-9]{1,6}s)?\s*$"
+"""The same for the JSON Schema, in the regular expressions of ECMA-262."""
+
+EXPECTED = "expected a duration such as 30s, 5m, 2h, 1d or 1h30m"
 
 
 def parse_duration(text: str) -> timedelta:
@@ -20,7 +24,7 @@ def parse_duration(text: str) -> timedelta:
     """
     match = _DURATION.fullmatch(text.strip())
     if match is None or not any(match.groups()):
-        raise ValueError("expected a duration such as 30s, 5m, 2h, 1d or 1h30m")
+        raise ValueError(EXPECTED)
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 

@@ -15,14 +15,18 @@ from hashlib import sha256
 from html import escape
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
+
+from router.fields import shape
 
 LONGEST_SUBJECT = 200
 """More characters than any list of mails shows."""
 
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _DOMAIN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*")
+_EXPECTED = "expected an address such as ops@example.com, or Name <ops@example.com>"
 _LONGEST_ADDRESS = 254  # RFC 5321, section 4.5.3.1.3: 256 with the angle brackets
 _LONGEST_LOCAL_PART = 64
 _LONGEST_NAME = 100
@@ -54,7 +58,7 @@ class Mailbox:
         name, address = _taken_apart(text)
         local, at, domain = address.rpartition("@")
         if not at or not local or not domain:
-            raise ValueError("expected an address such as ops@example.com, or Name <ops@example.com>")
+            raise ValueError(_EXPECTED)
         if not address.isascii():
             raise ValueError("the address holds letters outside ASCII; write its domain in the form xn--…")
         fits = len(address) <= _LONGEST_ADDRESS and len(local) <= _LONGEST_LOCAL_PART
@@ -97,6 +101,10 @@ class Mailbox:
             python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), from_text]),
             serialization=core_schema.plain_serializer_function_ser_schema(str),
         )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return shape("address", "@", _EXPECTED)
 
 
 def _taken_apart(text: str) -> tuple[str, str]:

@@ -16,6 +16,11 @@ JSON: TypeAlias = Any
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MOST_DIGITS = 4300
+# Pairs of surrogates, and behind `lone` halves without their other half; an even number of backslashes before is text.
+_SURROGATES = re.compile(
+    rb"(?<!\\)(?P<before>(?:\\\\)*)(?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2}))"
+)
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _LONE = re.compile("[\ud800-\udfff]")
 _NUMBERS = frozenset({int, float, bool, type(None)})
@@ -36,7 +41,18 @@ def parse_body(body: bytes) -> JSON:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        return _parse_patiently(body)
+        pass
+    whole = _SURROGATES.sub(_without_lone, body)
+    if whole != body:
+        try:
+            return orjson.loads(whole)
+        except orjson.JSONDecodeError:
+            pass
+    return _parse_patiently(body)
+
+
+def _without_lone(found: re.Match[bytes]) -> bytes:
+    return found[0] if found["lone"] is None else found["before"] + b"\\ufffd"
 
 
 def _parse_patiently(body: bytes) -> JSON:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from types import MappingProxyType
 
 from router.payload import JSON
@@ -23,6 +24,8 @@ OTHER = "other"
 LONGEST_EVENT_NAME = 200
 LONGEST_UPSTREAM_ID = 200
 _LONGEST_KEPT_VALUE = 1024
+_MOST_KEYS = 1000
+"""Of a body, and elements of a list, that are searched for a model: a body may have millions."""
 _EVENT_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _HOPS = re.compile(r"[0-9]{1,19}")
 
@@ -105,6 +108,8 @@ class SourceKind:
             return wrapped
         if "id" in payload:
             return payload
+        if len(payload) > _MOST_KEYS:
+            return payload  # no model of anybody's
         objects = [
             value for key, value in payload.items() if isinstance(value, dict) and _plain(key) not in _NOT_MODELS
         ]
@@ -114,7 +119,7 @@ class SourceKind:
 def first_model(model: JSON) -> Mapping[str, JSON]:
     """Give the one object to speak of: the model, the first of several, or an empty one."""
     if isinstance(model, list):
-        model = next((item for item in model if isinstance(item, dict)), None)
+        model = next((item for item in islice(model, _MOST_KEYS) if isinstance(item, dict)), None)
     return model if isinstance(model, dict) else {}
 
 
@@ -154,7 +159,10 @@ def _under_its_name(resource: str, payload: Mapping[str, JSON]) -> JSON:
     wanted = _plain(resource)
     other_number = wanted[:-1] if wanted.endswith("s") else wanted + "s"
     # A body may have half a million keys; only those that can be it are looked at closely.
-    objects = [(_plain(key), key) for key, value in payload.items() if isinstance(value, dict | list)]
+    longest = 2 * len(resource) + 2
+    objects = [
+        (_plain(key), key) for key, value in payload.items() if len(key) <= longest and isinstance(value, dict | list)
+    ]
     for spelling in (wanted, other_number):
         for plain, key in objects:
             if plain == spelling:

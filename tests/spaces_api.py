@@ -22,6 +22,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
+from tests.fakes import Clock
 from tests.waiting import Count
 
 KEY = "tkn.v1_a-key-for-the-tests"
@@ -66,6 +67,7 @@ class SpacesApi:
         self.largest_page = 500
         self.ignores_offset = self.is_endless = False
         self._requests = Count()
+        self._slowness: tuple[float, Clock] | None = None
         self._fixed: tuple[int, bytes, Mapping[str, str]] | None = None
         self._open = asyncio.Event()
         self._open.set()
@@ -112,14 +114,25 @@ class SpacesApi:
     def release(self) -> None:
         self._open.set()
 
+    def take(self, seconds: float, clock: Clock) -> None:
+        """Take so long for each answer from now on, by this clock."""
+        self._slowness = (seconds, clock) if seconds else None
+
     async def until_asked(self, times: int) -> None:
         """Wait until so many requests have come in all."""
         await self._requests.reaches(times)
 
     async def serve(self, handler: RequestHandler) -> None:
         self.asked.append(str(handler.request.uri).removeprefix(BASE))
-        self._requests.add()
+        if self._slowness is None:
+            self._requests.add()
         await self._open.wait()
+        if self._slowness is not None:
+            seconds, clock = self._slowness
+            over = asyncio.Event()
+            clock.call_later(seconds, over.set)
+            self._requests.add()
+            await over.wait()
         if self._fixed is not None:
             status, body, headers = self._fixed
         elif handler.request.headers.get("Authorization") != f"Bearer {self.key}":

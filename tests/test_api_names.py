@@ -12,13 +12,16 @@ from typing import Any
 
 import pytest
 
+from router.clock import rfc3339
 from router.config.load import load
+from router.messages.directory import SPACES, USERS
 from router.secret import Secret
-from router.spaces.pages import AT_ONCE, FIND_SECONDS, MISSING_SECONDS, PAUSE_SECONDS
+from router.spaces.pages import AT_ONCE, FIND_SECONDS, MISSING_SECONDS, MOST_UNDER_WAY, PAUSE_SECONDS, RECOVERY
 from router.spaces.refresh import EVERY_SECONDS, SOON_SECONDS, START_SECONDS
 from tests.metrics import scrape
 from tests.running import RunningRouter
 from tests.spaces_api import KEY, SpacesApi, page, space, user
+from tests.waiting import until
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -114,11 +117,42 @@ async def test_somebody_unknown_is_asked_for_within_five_minutes(api: SpacesApi,
         for _ in range(3):
             assert (await say(router, comment(by=10))).startswith("Someone commented on Release checklist")
         await pass_time(router, SOON_SECONDS - 1)
-        assert api.asked.count("/users.json?pageSize=100&pageOffset=0") == 1
+        assert reads(api) == 1
         await pass_time(router, 1)
         assert (await say(router, comment(by=10))).startswith("Bob Hart commented on Release checklist")
         await pass_time(router, SOON_SECONDS * 2)
-        assert api.asked.count("/users.json?pageSize=100&pageOffset=0") == 2
+        assert reads(api) == 2
+
+
+async def test_who_is_not_there_is_not_asked_for_again(api: SpacesApi, tmp_path: Path) -> None:
+    """A deleted account in every body: one read shows that it is gone, and the next one comes with the hour."""
+    async with RunningRouter(tmp_path, rules(api.url)) as router:
+        for _ in range(6):
+            router.app.names.ask_soon("spaces", [(USERS, "66"), (USERS, "66")])
+            await pass_time(router, SOON_SECONDS)
+        assert reads(api) == 2
+        api.users[10] = user(10, "Bob", "Hart")
+        router.app.names.ask_soon("spaces", [(USERS, "66"), (USERS, "10")])
+        await pass_time(router, SOON_SECONDS)
+        assert reads(api) == 3
+        api.users[66] = user(66, "Cleo", "Nye")
+        await pass_time(router, EVERY_SECONDS)
+        assert (await say(router, comment(by=66))).startswith("Cleo Nye commented")
+
+
+async def test_who_was_met_while_lists_cannot_be_read_is_asked_for_again(api: SpacesApi, tmp_path: Path) -> None:
+    """Only a list that was read to its end shows that somebody is missing."""
+    async with RunningRouter(tmp_path, rules(api.url)) as router:
+        api.answer_with(500)
+        for times in range(3):
+            router.app.names.ask_soon("spaces", [(USERS, "10"), (SPACES, "43")])
+            await pass_time(router, SOON_SECONDS)
+            assert reads(api) == 2 + times
+        api.go_well()
+        api.users[10] = user(10, "Bob", "Hart")
+        router.app.names.ask_soon("spaces", [(USERS, "10"), (SPACES, "43")])
+        await pass_time(router, SOON_SECONDS)
+        assert (await say(router, comment(by=10))).startswith("Bob Hart commented")
 
 
 async def test_a_person_of_the_rule_file_is_not_asked_for(api: SpacesApi, tmp_path: Path) -> None:
@@ -127,7 +161,7 @@ async def test_a_person_of_the_rule_file_is_not_asked_for(api: SpacesApi, tmp_pa
     async with RunningRouter(tmp_path, named) as router:
         assert (await say(router, comment(by=11))).startswith("Cleo commented on")
         await pass_time(router, SOON_SECONDS)
-        assert api.asked.count("/users.json?pageSize=100&pageOffset=0") == 1
+        assert reads(api) == 1
 
 
 async def test_a_thousand_people_are_learned_as_they_come(api: SpacesApi, tmp_path: Path) -> None:
@@ -276,7 +310,7 @@ async def test_an_api_that_wants_to_be_left_alone_is(api: SpacesApi, tmp_path: P
         assert (await say(router, comment(by=10))).startswith("Bob Hart commented on Release checklist")
 
 
-@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("status", [400, 403, 404, 422])
 async def test_a_page_that_is_not_to_be_had_is_not_asked_for_again(status: int, api: SpacesApi, tmp_path: Path) -> None:
     """For ten minutes; other pages are, since the API works."""
     async with RunningRouter(tmp_path, rules(api.url)) as router:
@@ -314,6 +348,90 @@ async def test_a_page_is_asked_for_once_at_a_time(api: SpacesApi, tmp_path: Path
         await asyncio.gather(*same, *others)
         assert sorted(api.asked[2:]) == sorted({f"/spaces/42/pages/{n}.json" for n in (5148, *range(1, 21))})
         assert router.app.directory.find("spaces", "pages", "5148") is not None
+
+
+async def test_a_burst_of_messages_waits_two_seconds_in_all(api: SpacesApi, tmp_path: Path) -> None:
+    """Comments on eight pages, of an API that takes 1.9 s: one is named, none is late, and all pages are known soon."""
+    async with RunningRouter(tmp_path, rules(api.url)) as router:
+        api.pages = {number: page(number) for number in range(1, 9)}
+        api.take(1.9, router.clock)
+        for number in range(1, 9):
+            await router.accept("comment.created", comment(number))
+        await api.until_asked(2 + 1)
+        router.clock.advance(seconds=1.9)
+        await api.until_asked(2 + 2)
+        router.clock.advance(seconds=0.1)
+        await router.settle()
+        assert router.clock.monotonic() == FIND_SECONDS
+        assert await router.states() == ["delivered"] * 8
+        told = [(await router.get(f"deliveries/{each['id']}"))["message"]["text"] for each in await router.deliveries()]
+        assert [("Release checklist" in text) for text in told] == [True] + [False] * 7
+        await api.until_asked(2 + 1 + AT_ONCE)
+        router.clock.advance(seconds=1.8)
+        await api.until_asked(2 + 6)
+        router.clock.advance(seconds=0.1)
+        await api.until_asked(2 + 8)
+        router.clock.advance(seconds=1.8)
+        await until(lambda: router.app.directory.find("spaces", "pages", "6"))
+        await pass_time(router, 0.1)
+        for number in range(1, 9):
+            assert "Release checklist" in await say(router, comment(number))
+        assert len(api.asked) == 2 + 8
+        assert (await stats(router))["failing"] == []
+
+
+async def test_messages_wait_again_after_a_while(api: SpacesApi, tmp_path: Path) -> None:
+    """Twenty quiet seconds are worth one of waiting, so an API that is slow names all messages that come singly."""
+    async with RunningRouter(tmp_path, rules(api.url)) as router:
+        api.pages = {number: page(number) for number in range(1, 6)}
+        api.take(0.9, router.clock)
+        for number in range(1, 6):
+            await router.accept("comment.created", comment(number))
+            await api.until_asked(2 + number)
+            await pass_time(router, 0.9)
+            assert "Release checklist" in await last_text(router)
+            await pass_time(router, 0.9 * RECOVERY)
+
+
+async def test_waiting_for_its_turn_is_no_slowness_of_the_api(api: SpacesApi, tmp_path: Path) -> None:
+    """Only four pages are asked for at once; that others wait for these is no trouble, and no reason for a pause."""
+    async with RunningRouter(tmp_path, rules(api.url)) as router:
+        api.take(1.5, router.clock)
+        pages = [(str(number), "42") for number in range(1, 9)]
+        asking = asyncio.create_task(router.app.names.find_pages("spaces", pages))
+        await api.until_asked(2 + AT_ONCE)
+        router.clock.advance(seconds=1.5)
+        await api.until_asked(2 + 2 * AT_ONCE)
+        await pass_time(router, 1.5)
+        await asking
+        assert (await stats(router))["failing"] == []
+        assert (await stats(router))["requests"]["not_found"] == 8
+
+
+async def test_of_a_thousand_messages_most_look_nothing_up(api: SpacesApi, tmp_path: Path) -> None:
+    """Look-ups that nobody waits for do not pile up."""
+    async with RunningRouter(tmp_path, rules(api.url)) as router:
+        api.hold()
+        pages = [(str(number), "42") for number in range(1, 1001)]
+        asking = asyncio.create_task(router.app.names.find_pages("spaces", pages))
+        await api.until_asked(2 + AT_ONCE)
+        api.release()
+        await asking
+        await router.app.names.quiet()
+        assert len(api.asked) == 2 + MOST_UNDER_WAY
+
+
+async def test_how_long_names_took_is_no_part_of_an_attempt(api: SpacesApi, tmp_path: Path) -> None:
+    """An attempt lasts as long as its destination takes, in what is shown of it and in the metrics."""
+    async with RunningRouter(tmp_path, rules(api.url)) as router:
+        api.take(1.5, router.clock)
+        await router.accept("comment.created", comment())
+        await api.until_asked(3)
+        await pass_time(router, 1.5)
+        (delivery,) = await router.deliveries()
+        (attempt,) = [each for each in await router.history(delivery) if "duration_ms" in each]
+        assert (attempt["duration_ms"], attempt["started_at"]) == (0, rfc3339(router.clock.now()))
+        assert (await scrape(router)).value("attempt_duration_seconds_sum", destination="docs") == 0
 
 
 async def test_asking_for_what_cannot_be_asked(api: SpacesApi, tmp_path: Path) -> None:
@@ -354,6 +472,24 @@ async def test_a_new_key_is_used_at_once(api: SpacesApi, tmp_path: Path) -> None
         await router.app.names.quiet()
         assert (await stats(router))["failing"] == []
         assert await say(router) == NAMED
+
+
+async def test_a_late_answer_to_the_old_key_is_no_trouble_of_the_new_one(api: SpacesApi, tmp_path: Path) -> None:
+    """A page that was asked for before the reload, and is refused after it, says nothing of the key of today."""
+    async with RunningRouter(tmp_path, rules(api.url)) as router:
+        api.take(1.5, router.clock)
+        await router.accept("comment.created", comment())
+        await api.until_asked(3)
+        api.take(0, router.clock)
+        router.write(rules(api.url, key="tkn.v1_the-next-key"))
+        api.key = "tkn.v1_the-next-key"
+        router.clock.advance(seconds=1)
+        assert (await router.post("/-/reload")).status_code == 200
+        await until(lambda: router.app.names.figures()["spaces"].refreshed_at == router.clock.now())
+        await pass_time(router, 0.5)
+        told = await stats(router)
+        assert told["requests"]["refused"] == 1
+        assert told["failing"] == []
 
 
 async def test_an_unchanged_source_is_not_read_again(api: SpacesApi, tmp_path: Path) -> None:
@@ -451,6 +587,11 @@ async def test_the_log_hears_of_a_trouble_once(
         ("api.recovered", ""),
     ]
     assert KEY not in caplog.text
+
+
+def reads(api: SpacesApi) -> int:
+    """How often all people were read."""
+    return api.asked.count("/users.json?pageSize=100&pageOffset=0")
 
 
 async def stats(router: RunningRouter) -> Any:

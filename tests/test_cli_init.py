@@ -40,6 +40,14 @@ def test_what_it_writes_passes_the_strict_check(tmp_path: Path) -> None:
     assert "21 of the 21 events" in checked.stdout
 
 
+def test_the_tests_that_it_writes_pass(tmp_path: Path) -> None:
+    """Whoever begins finds tests that pass, before any variable is set."""
+    invoke("init", str(tmp_path))
+    output = invoke("test", str(tmp_path / "rules.yaml"))
+    assert output.exit_code == 0, output.output
+    assert "All 2 tests passed" in output.stdout
+
+
 def test_the_token_is_random_and_for_the_owner_alone(tmp_path: Path) -> None:
     """Each .env has a token of its own; nobody else may read it, and it is not printed."""
     tokens = set()

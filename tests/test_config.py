@@ -25,7 +25,7 @@ from router.config.problems import (
     summary,
 )
 from router.config.source_section import SourceKeys
-from router.delivery.attempt import style_of
+from router.config.style import style_of
 from router.destinations.http import Http
 from router.events import Markup
 from router.messages.spec import Style

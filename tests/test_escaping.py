@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from router.events import Markup
 from router.messages.context import build_namespace
 from router.messages.directory import Directory, Given
-from router.messages.escaping import cut, cut_slack, escape_slack, read_slack
+from router.messages.escaping import cut, cut_slack, escape_slack, read_slack, slack_length
 from router.messages.render import Renderer
 from router.messages.spec import MessageSpec, Style
 from tests.message_bodies import SPACES, make_event, namespace_of
@@ -212,17 +212,27 @@ def test_reading_undoes_escaping(text: str) -> None:
     assert read_slack(escape_slack(text)) == text
 
 
-@given(st.text(st.sampled_from("ab <>&\n"), max_size=40), st.integers(1, 45))
+@given(st.text(st.sampled_from("ab <>&\n😀"), max_size=40), st.integers(1, 45))
 def test_cutting_keeps_to_its_limit_and_to_whole_escapes(text: str, limit: int) -> None:
     """A cut text fits, ends in an ellipsis where something is left out, and never in half an escape or link."""
     short = cut(text, limit)
     assert len(short) <= limit
     assert short == text if len(text) <= limit else short.endswith("…")
-    markup = f"{escape_slack(text)}<https://a.example/b|c d e>{escape_slack(text)}"
-    shown = cut_slack(markup, limit)
-    assert len(shown) <= limit
-    assert not re.search(r"&(?!amp;|lt;|gt;)", shown)
-    assert shown.count("<") == shown.count(">")
+    link = "<https://a.example/b|c d e>"
+    for markup in (escape_slack(text), f"{escape_slack(text)}{link}{escape_slack(text)}", f"{escape_slack(text)}😀"):
+        shown = cut_slack(markup, limit)
+        assert slack_length(shown) <= limit
+        assert shown == markup if slack_length(markup) <= limit else shown.endswith("…")
+        assert not re.search(r"&(?!amp;|lt;|gt;)", shown)
+        assert shown.count("<") == shown.count(">")
+
+
+@pytest.mark.parametrize("more", ["", "<https://a.example|more>"])
+def test_a_last_character_that_counts_twice_is_cut_as_well(more: str) -> None:
+    """Slack counts an emoji as two, and refuses a header that is longer by one for ever."""
+    for title in ("a" * 149 + "😀", "a " * 74 + "a😀", "😀" * 76, "a" * 148 + "😀😀"):
+        assert 140 <= slack_length(cut_slack(title, 150, more)) <= 150
+    assert cut_slack("a" * 148 + "😀", 150, more) == "a" * 148 + "😀"
 
 
 def test_cutting_prefers_a_word_border() -> None:

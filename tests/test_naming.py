@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from router.config.load import load
 from router.messages.directory import MOST_REMEMBERED
 from router.payload import JSON
-from tests.running import RunningRouter
+from tests.running import TOKEN, RunningRouter
 
 PEOPLE = """\
     site: acme.teamwork.com
@@ -165,3 +168,99 @@ async def test_a_condition_on_a_name_that_is_not_known_says_so(tmp_path: Path) -
         told = json.dumps(await verdict(router, event))
         assert "actor.name" in told
         assert "not known" in told or "missing" in told
+
+
+async def test_little_is_kept_of_the_names_that_an_event_was_judged_by(tmp_path: Path) -> None:
+    """However many pages a body refers to, and whatever tags they have: each event would bring them along."""
+    when = "    when: {comment.isPrivate: false}\n"
+    async with RunningRouter(tmp_path, rules("x", events="comment.*", when=when)) as router:
+        tags = [{"name": "t" * 90 + str(number)} for number in range(50)]
+        for number in range(1, 31):
+            await router.accept("page.created", page(id=number, tags=tags))
+        comments = [{"isPrivate": False, "page": {"id": number}} for number in range(1, 31)]
+        judged = await router.accept("comment.created", json.dumps({"comments": comments}).encode())
+        event = await router.app.store.event(int(judged))
+    assert event is not None
+    assert len(json.dumps(event.facts)) < 5_000
+
+
+ENVIRON = {"SPACES_TOKEN": TOKEN, "SITE": "acme.teamwork.com", "ADA": "Ada Byrne", "ADA_SLACK": "U024BE7LH"}
+
+
+class TestNamesFromTheEnvironment:
+    """`site`, and names under a source, that are references."""
+
+    SOURCES = """\
+    site: ${SITE}
+    people: {9: {name: "${ADA}", slack: "${ADA_SLACK}"}}
+    spaces: {42: {name: Engineering, code: eng}}
+"""
+    TEXT = "{{ actor.name or 'Someone' }} {{ link or 'no link' }} {{ space.name }}"
+    NAMED = "Ada Byrne https://acme.teamwork.com/spaces/eng/page/5148-release Engineering"
+
+    def file(self, message: str = TEXT) -> str:
+        return rules(message, sources=self.SOURCES).replace("{type: log}", "{type: log, rate: 1/h}")
+
+    @pytest.mark.parametrize("today", ["the same", "plain", "another source"])
+    async def test_an_older_rule_set_takes_them_from_that_of_today(self, today: str, tmp_path: Path) -> None:
+        """Or leaves them out where today's has no such source: nobody reads of something unresolvable."""
+        router = RunningRouter(tmp_path, self.file())
+        router.environ = ENVIRON
+        async with router:
+            for _ in range(2):
+                await router.accept("page.updated", page())
+            assert await first_text(router) == self.NAMED
+        again = RunningRouter(tmp_path, clock=router.clock)
+        again.environ = ENVIRON
+        changed = self.file("changed since")
+        if today == "plain":
+            for key, value in ENVIRON.items():
+                changed = changed.replace(f"${{{key}}}", value)
+        again.write(changed)
+        if today == "another source":
+            again.path.write_text(again.path.read_text().replace("  spaces:\n    token", "  other:\n    token"))
+        async with again:
+            await again.advance(minutes=60)
+            expected = "Someone no link Engineering" if today == "another source" else self.NAMED
+            assert await texts(again) == [self.NAMED, expected]
+
+    async def test_they_follow_a_reload(self, tmp_path: Path) -> None:
+        """What stood in for them is looked up anew when the rule file changes."""
+        router = RunningRouter(tmp_path, self.file())
+        router.environ = ENVIRON
+        async with router:
+            for _ in range(3):
+                await router.accept("page.updated", page())
+            await router.settle()
+        again = RunningRouter(tmp_path, self.file("changed since"), clock=router.clock)
+        again.environ = ENVIRON
+        async with again:
+            await again.advance(minutes=60)
+            again.write(self.file("once more").replace("${SITE}", "moved.teamwork.com"))
+            assert (await again.post("/-/reload")).status_code == 200
+            await again.advance(minutes=60)
+            assert await texts(again) == [self.NAMED] * 2 + [self.NAMED.replace("acme", "moved")]
+
+    async def test_a_posted_text_names_nobody_by_them(self, tmp_path: Path) -> None:
+        """It reaches no environment, and what is not known is left out as always."""
+        async with RunningRouter(tmp_path, rules("x")) as router:
+            text = "sources:\n  spaces:\n    token: ${SPACES_TOKEN}\n" + self.file()
+            asked = {"event": "page.updated", "payload": json.loads(page()), "rules": text}
+            answer = await router.post("/api/v1/preview", asked)
+            assert answer.status_code == 200, answer.text
+            assert "unresolvable" not in answer.text
+            assert "Someone no link Engineering" in answer.text
+
+    def test_a_variable_that_is_not_set_names_nobody(self, tmp_path: Path) -> None:
+        """`preview` on a machine that has none of the variables."""
+        path = tmp_path / "rules.yaml"
+        path.write_text("sources:\n  spaces:\n    token: ${SPACES_TOKEN}\n" + self.file())
+        source = load(path, {}, missing=[]).sources["spaces"]
+        assert source.site is None
+        assert source.given.people == {"9": {}}
+
+
+async def first_text(router: RunningRouter) -> str:
+    await router.settle()
+    first = (await router.deliveries())[0]
+    return str((await router.get(f"deliveries/{first['id']}"))["message"]["text"])

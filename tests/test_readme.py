@@ -42,7 +42,9 @@ async def test_the_set_up(tmp_path: Path) -> None:
         env = tmp_path / ".env"
         env.write_text(re.sub(r"(?m)^SLACK_URL=.*$", f"SLACK_URL={slack.url}/services/T0/B0/x", env.read_text()))
         await terminal.type(check)
-        assert "rules.yaml is fine" in await terminal.read_until("took the message")
+        said = await terminal.read_until("took the message")
+    assert "rules.yaml is fine" in said
+    assert "tests passed" in said
     (message,) = slack.received
     assert "Test message" in message.json["text"]
 

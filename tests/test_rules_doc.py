@@ -12,6 +12,8 @@ from router.config.load import load
 from router.config.problems import ConfigurationInvalid, format_text
 from router.config.rule_section import RULE_DEFAULTS, RuleKeys
 from router.config.source_section import SourceKeys
+from router.config.tests_section import RuleTestKeys
+from router.delivery.testing import run_test
 
 PAGE = (Path(__file__).parents[1] / "docs" / "rules.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -50,8 +52,10 @@ def test_examples_load(example: str, tmp_path: Path) -> None:
         (tmp_path / "secrets" / name).write_text("a-token-in-a-file\n")
     path = tmp_path / "rules.yaml"
     path.write_text(completed(example), encoding="utf-8")
-    warnings = [each for each in load(path, ENVIRON).warnings if each.code != "unused-destination"]
+    configuration = load(path, ENVIRON)
+    warnings = [each for each in configuration.warnings if each.code != "unused-destination"]
     assert format_text(warnings) == ""
+    assert all(run_test(test, configuration).passed for test in configuration.tests)
 
 
 @pytest.mark.parametrize(("wrong", "told"), WRONG)
@@ -74,6 +78,10 @@ def test_there_are_examples() -> None:
 
 def test_every_key_and_warning_is_described() -> None:
     """No key of the rule file and no warning is missing from the page."""
-    keys = {field.alias or name for model in (SourceKeys, RuleKeys) for name, field in model.model_fields.items()}
+    keys = {
+        field.alias or name
+        for model in (SourceKeys, RuleKeys, RuleTestKeys)
+        for name, field in model.model_fields.items()
+    }
     for word in sorted({*keys, *RULE_DEFAULTS, *CODES}):
         assert f"`{word}`" in PAGE, word

@@ -126,6 +126,7 @@ def test_the_sdist_can_be_worked_with(packages: Path) -> None:
             "scripts",
             "bench",
             "rules.example.yaml",
+            "rules.schema.json",
             "constraints.txt",
             "Makefile",
         ),

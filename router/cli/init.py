@@ -14,7 +14,8 @@ import click
 
 from router.cli.group import Failed
 from router.cli.options import option
-from router.cli.starter import DESTINATION, SLACK_PLACEHOLDER, SOURCE, env_text, is_writable, rules_text
+from router.cli.schema import schema_text
+from router.cli.starter import DESTINATION, SCHEMA, SLACK_PLACEHOLDER, SOURCE, env_text, is_writable, rules_text
 
 RULES, ENV = "rules.yaml", ".env"
 
@@ -36,9 +37,10 @@ def command(*, folder: Path, site: str | None, slack_url: str | None) -> int:
     """
     Write a rule file to begin with, and say what to do next.
 
-    FOLDER is the current one unless given; it is made if it is not there. It gets two files: rules.yaml, with comments,
-    and .env with the variables that it uses, among them a freshly made random token for the webhook in Spaces. Nothing
-    is overwritten: where one of the two is there already, neither is written.
+    FOLDER is the current one unless given; it is made if it is not there. It gets three files: rules.yaml, with
+    comments; .env with the variables that it uses, among them a freshly made random token for the webhook in Spaces;
+    and rules.schema.json, by which editors complete and check rules.yaml. Nothing is overwritten: where one of the
+    three is there already, none is written.
 
     \b
     Examples:
@@ -49,7 +51,8 @@ def command(*, folder: Path, site: str | None, slack_url: str | None) -> int:
     slack_url = slack_url or None
     rules = rules_text(site)
     _check(rules, {"SPACES_TOKEN": token, "SLACK_URL": slack_url or SLACK_PLACEHOLDER})
-    _write(folder, {ENV: (env_text(token, slack_url), 0o600), RULES: (rules, 0o644)})
+    files = {ENV: (env_text(token, slack_url), 0o600), RULES: (rules, 0o644), SCHEMA: (schema_text(), 0o644)}
+    _write(folder, files)
     click.echo(_next_steps(folder, slack_url is not None))
     return 0
 
@@ -87,7 +90,7 @@ def _write(folder: Path, files: Mapping[str, tuple[str, int]]) -> None:
     Raises:
         Failed: One of them is there, or the folder cannot be used.
     """
-    present = sorted((name for name in files if os.path.lexists(folder / name)), reverse=True)
+    present = [name for name in (RULES, ENV, SCHEMA) if os.path.lexists(folder / name)]
     if present:
         raise Failed(_refusal(folder, present))
     _make(folder)
@@ -121,7 +124,8 @@ def _create(path: Path, text: str, mode: int, written: list[Path]) -> None:
 
 
 def _refusal(folder: Path, present: list[str]) -> str:
-    there = f"{' and '.join(present)} {'are' if len(present) > 1 else 'is'} in {_shown(folder)} already"
+    names = " and ".join(", ".join(present).rsplit(", ", 1))
+    there = f"{names} {'are' if len(present) > 1 else 'is'} in {_shown(folder)} already"
     look = f" `spaces-router check {shlex.quote(str(folder / RULES))}` says what it holds." if RULES in present else ""
     return f"{there}; nothing was written.{look} For a fresh start name another folder: spaces-router init FOLDER"
 
@@ -132,8 +136,9 @@ def _shown(folder: Path) -> str:
 
 _NEXT_STEPS = """\
 Wrote in {folder}:
-  {rules:<10}  which events go where; with comments
-  {env:<10}  a token for Spaces, made at random, and the address of Slack; for your eyes only
+  {rules:<17}  which events go where; with comments
+  {env:<17}  a token for Spaces, made at random, and the address of Slack; for your eyes only
+  {schema:<17}  lets your editor complete and check {rules}
 
 What to do next:
 
@@ -178,6 +183,7 @@ def _next_steps(folder: Path, has_slack: bool) -> str:
         quoted=shlex.quote(str(absolute)),
         rules=RULES,
         env=ENV,
+        schema=SCHEMA,
         slack=_SLACK_GIVEN if has_slack else _SLACK_TO_COME,
         destination=DESTINATION,
         source=SOURCE,

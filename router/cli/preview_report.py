@@ -27,6 +27,7 @@ from router.events import OWN_SOURCE, Event
 from router.ids import IdSource
 from router.mail import whole_document
 from router.messages.context import build_namespace, plain_summary
+from router.rules.ruleset import FAR, nearness
 from router.secret import Redactor
 
 _MOST_OTHERS = 12
@@ -66,7 +67,7 @@ def report(subject: Subject, rules: Path, source: str | None, view: View) -> int
     """
     _check_name_of_html(view.html)
     missing: list[str] = []
-    configuration = _load(rules, missing)
+    configuration = load_rules(rules, missing, "preview")
     event = _event(subject, source, configuration)
     found = preview(event, configuration)
     known = dict.fromkeys((*configuration.destinations, *(draft.destination for draft in found.drafts)))
@@ -81,7 +82,7 @@ def report(subject: Subject, rules: Path, source: str | None, view: View) -> int
         summed_up = plain(redactor.redact(_summary(event, configuration)))
         click.echo("\n".join(_lines(told, (subject.about, summed_up), rules, view, configuration)))
     if missing:
-        _tell_missing(missing)
+        tell_missing(missing, "a preview")
     if view.html is not None:
         _write_html(view.html, told["deliveries"])
     return FAILED if any(map(_has_failed, told["deliveries"])) else 0
@@ -95,12 +96,22 @@ def _has_failed(one: Mapping[str, Any]) -> bool:
 # What is judged
 
 
-def _load(rules: Path, missing: list[str]) -> Configuration:
+def load_rules(rules: Path, missing: list[str], then: str) -> Configuration:
+    """
+    Load a rule file by which nothing is sent, so that variables which are not set are no hindrance.
+
+    Args:
+        missing: Collects them.
+        then: What is to be done once it is mended.
+
+    Raises:
+        Failed: It has problems, which are printed, or cannot be read.
+    """
     try:
         return load(rules, os.environ, missing)
     except ConfigurationInvalid as invalid:
         click.echo(format_text(invalid.problems).rstrip("\n"), err=True)
-        raise Failed(f"{summary(invalid.problems, str(rules))}; mend it first, then preview.") from None
+        raise Failed(f"{summary(invalid.problems, str(rules))}; mend it first, then {then}.") from None
     except OSError as error:
         raise Failed(unreadable(rules, error)) from None
 
@@ -168,7 +179,7 @@ def _lines(
 def _verdict_lines(verdicts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """First what matches, then what nearly did, then the rest."""
     ordered = sorted(verdicts, key=_distance)
-    far = [verdict for verdict in ordered if _distance(verdict) == _FAR]
+    far = [verdict for verdict in ordered if _distance(verdict) == FAR]
     for verdict in [*ordered[: len(ordered) - len(far)], *far[:_MOST_OTHERS]]:
         name = plain(verdict["rule"])
         line = paragraph(f"{name}: {_outcome(verdict)}", "  ", hanging="  ")
@@ -178,17 +189,8 @@ def _verdict_lines(verdicts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield paragraph(more, "  ")
 
 
-_FAR = 3
-
-
 def _distance(verdict: Mapping[str, Any]) -> int:
-    """How near a rule came to the event: 0 where it matches, up to 3 where it is about other events."""
-    if verdict["matched"]:
-        return 0
-    reason = str(verdict["reason"])
-    if reason.startswith(("when: ", "excluded by unless: ")):
-        return 1
-    return _FAR if reason.startswith("events: ") else 2
+    return nearness(verdict["matched"], str(verdict["reason"]))
 
 
 def _styled(text: str, word: str, **style: Any) -> str:
@@ -237,9 +239,10 @@ def _ending(told: Mapping[str, Any], view: View) -> str:
     return "No rule matches it, so nothing would be sent."
 
 
-def _tell_missing(missing: Sequence[str]) -> None:
+def tell_missing(missing: Sequence[str], what: str) -> None:
+    """Note which variables and files are not there, and that it does not matter."""
     names = ", ".join(plain(name) for name in dict.fromkeys(missing))
-    click.echo(paragraph(f"Note: not set here, and not needed for a preview: {names}."), err=True)
+    click.echo(paragraph(f"Note: not set here, and not needed for {what}: {names}."), err=True)
 
 
 # The HTML part

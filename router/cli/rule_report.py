@@ -117,6 +117,8 @@ def _content(configuration: Configuration) -> list[str]:
         _held("destination", destinations),
         _held("rule", rules),
     ]
+    if configuration.tests:
+        lines.append(f"  {counted(len(configuration.tests), 'test')}, which `spaces-router test` runs")
     return [*lines, *_coverage(configuration)]
 
 

@@ -11,6 +11,10 @@ import json
 import re
 import shlex
 
+SCHEMA = "rules.schema.json"
+MODELINE = f"# yaml-language-server: $schema={SCHEMA}"
+"""The first line of a rule file whose JSON Schema lies beside it: editors look for it there."""
+
 SOURCE = "spaces"
 DESTINATION = "news"
 
@@ -21,6 +25,7 @@ _PLAIN_HOST = re.compile(r"[A-Za-z][A-Za-z0-9-]*\.[A-Za-z0-9.-]*[A-Za-z][A-Za-z0
 _SITE_PLACEHOLDER = "# site: acme.teamwork.com       # the host name of your site, for the links in messages"
 
 _RULES = """\
+MODELINE
 # The rule file of Spaces Router: who sends, where messages go, and which events go where.
 #
 # `spaces-router check --strict` says what is wrong with it. A running router takes the file by itself when you save it;
@@ -86,6 +91,17 @@ rules:
     events: "*"
     unmatched: true
     to: log
+
+# ----- What the rules are expected to do: `spaces-router test` says whether they do it. Nothing is sent for that.
+tests:
+  - name: a page that was saved is news
+    event: page.updated
+    to: news
+    text: Release checklist         # stands in the message; it is the title of the sample that is used here
+
+  - name: what happens to people is not
+    event: user.disabled
+    to: log
 """
 
 _ENV = """\
@@ -117,7 +133,7 @@ def rules_text(site: str | None) -> str:
         site: Host name of the Teamwork site; without one its line is a comment that shows how it is given.
     """
     line = _SITE_PLACEHOLDER if site is None else f"site: {site if _PLAIN_HOST.fullmatch(site) else json.dumps(site)}"
-    return _RULES.replace("SITE", line)
+    return _RULES.replace("SITE", line).replace("MODELINE", MODELINE)
 
 
 def env_text(token: str, slack_url: str | None) -> str:

@@ -83,7 +83,7 @@ def _named(name: str, event: str | None, payload: Path | None) -> Subject:
         raise click.UsageError(f"Two events are named: {name} and {event}. Leave out --event.")
     _check_name(name, _ARGUMENT)
     if payload is not None:
-        return Subject(name, _content(payload), _from(payload), datetime.now(UTC))
+        return Subject(name, read_body(payload), _from(payload), datetime.now(UTC))
     if name.lower() in SAMPLES:
         return Subject(name, sample(name), "the sample body", datetime.now(UTC))
     close = difflib.get_close_matches(name.lower(), SAMPLES, n=1, cutoff=0.8)
@@ -107,7 +107,7 @@ def _check_name(name: str, where: str) -> None:
 
 
 def _of_file(path: Path, event: str | None) -> Subject:
-    content = _content(path)
+    content = read_body(path)
     name = event or _named_by(path)
     if name is None:
         raise click.UsageError(
@@ -129,7 +129,13 @@ def _from(path: Path) -> str:
     return "the body from standard input" if str(path) == _STDIN else f"the body in {plain(path)}"
 
 
-def _content(path: Path) -> bytes:
+def read_body(path: Path) -> bytes:
+    """
+    Read the body of an event; `-` is standard input.
+
+    Raises:
+        Failed: It cannot be read, or is larger than any router takes.
+    """
     try:
         if str(path) == _STDIN:
             content = sys.stdin.buffer.read(MOST_BYTES + 1)

@@ -19,9 +19,8 @@ SOURCE_NAME = re.compile(r"[a-z0-9-]{1,100}", re.ASCII)
 NAME = re.compile(r"[a-z0-9][a-z0-9_. -]{0,99}", re.ASCII)
 
 LATER: Mapping[str, frozenset[str]] = {
-    "file": frozenset({"tests"}),
     "destination": frozenset({"bot_token", "channel", "api"}),
-    "rule": frozenset({"if", "settle", "digest", "throttle", "hours", "thread", "storm"}),
+    "rule": frozenset({"settle", "digest", "throttle", "hours", "thread", "storm"}),
     "defaults": frozenset({"storm"}),
     "type": frozenset({"teams", "discord", "google-chat", "mattermost"}),
 }
@@ -42,8 +41,7 @@ _PUBLIC_NAMES = frozenset(
 
 def not_yet(key: str) -> str:
     """Say that a key belongs to a later version."""
-    instead = " and say it with when and unless" if key == "if" else ""
-    return f"the key '{key}' is not available in this version yet; remove it{instead}"
+    return f"the key '{key}' is not available in this version yet; remove it"
 
 
 def fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:

@@ -28,12 +28,14 @@ from router.config.rule_section import RULE_DEFAULTS, Names, ReadRule, RuleDefau
 from router.config.source_section import kinds_by_source, read_sources
 from router.config.syntax import position, read_yaml
 from router.config.template_checks import TemplateChecks
+from router.config.tests_section import Known, read_tests
 from router.config.trouble_section import check_fallbacks, lint_trouble, read_alerts
 from router.config.validate import Section, fit
 from router.config.zone import read_zone
 from router.destinations.base import Destination
 from router.events import Format
 from router.fields import Model
+from router.messages.expressions import Expressions
 from router.messages.render import Renderer
 from router.rules.ruleset import RuleSet
 
@@ -43,8 +45,9 @@ TEMPLATES = "templates"
 ALERTS = "alerts"
 FORMAT = "format"
 ZONE = "zone"
+TESTS = "tests"
 _NEEDED = ("sources", "destinations", "rules")
-_TOP_LEVEL = ("sources", PEOPLE, SPACES, "destinations", "rules", "defaults")
+TOP_LEVEL = ("sources", PEOPLE, SPACES, "destinations", "rules", "defaults", TESTS)
 
 
 def load(path: Path, environ: Mapping[str, str], missing: list[str] | None = None) -> Configuration:
@@ -59,7 +62,7 @@ def load(path: Path, environ: Mapping[str, str], missing: list[str] | None = Non
     Raises:
         ConfigurationInvalid: With all problems of the file, its templates and its references.
     """
-    text = _read(path)
+    text = read_file(path)
     reading = Reading(str(path), text)
     folder = path.parent / TEMPLATES
     files, watched = read_own_templates(folder, reading)
@@ -115,7 +118,13 @@ def rule_file_hash(text: str, files: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path) -> str:
+def read_file(path: Path) -> str:
+    """
+    Read a rule file, or one of tests.
+
+    Raises:
+        ConfigurationInvalid: It is not there, no text, or too large.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -174,12 +183,15 @@ class _Loader:
         types = read_destinations(
             top.entries.get("destinations"), defaults.get("destinations"), self._reading, self._outside
         )
-        names = Names(kinds_by_source(top.entries.get("sources")), types.by_name)
+        zone = read_zone(self._default(top, ZONE), self._reading)
+        names = Names(kinds_by_source(top.entries.get("sources")), types.by_name, Expressions(zone))
         rules = read_rules(top.entries.get("rules"), defaults.get("rules"), names, self._reading)
         alerts = read_alerts(self._default(top, ALERTS), types, self._reading)
+        known = Known(names.sources, types.by_name, [read.name for read in rules])
+        tests = read_tests(top.entries.get(TESTS), known, self._reading) if not self._reading.lenient else ()
         trees = read_block_files(self._files, self._folder, self._reading)
         structures = {name: plain(tree) for name, tree in trees.items()}
-        renderer = Renderer(self._files, structures, read_zone(self._default(top, ZONE), self._reading))
+        renderer = Renderer(self._files, structures, zone)
         if not self._reading.lenient:
             templates = TemplateChecks(renderer, self._files, trees, self._folder, self._reading)
             self._check(top, types, rules, templates)
@@ -198,6 +210,7 @@ class _Loader:
             retries={read.name: read.retry for read in rules if read.retry is not None},
             renderer=renderer,
             alerts=alerts,
+            tests=tests,
             warnings=problems if not self._reading.lenient else (),
         )
 
@@ -224,17 +237,15 @@ class _Loader:
                 self._reading.error(Place(1, 1), f"the file is {kind_of(tree)}; {_WHOLE}")
             raise ConfigurationInvalid(self._reading.problems())
         for key, entry in tree.entries.items():
-            if key in LATER["file"]:
-                self._reading.error(entry, not_yet(key))
-            elif key not in _TOP_LEVEL:
-                guess = did_you_mean(key, _TOP_LEVEL)
-                self._reading.error(entry, f"unknown key {named(key)}; expected one of: {listed(_TOP_LEVEL)}{guess}")
+            if key not in TOP_LEVEL:
+                guess = did_you_mean(key, TOP_LEVEL)
+                self._reading.error(entry, f"unknown key {named(key)}; expected one of: {listed(TOP_LEVEL)}{guess}")
         self._miss(tree)
         return tree
 
     def _miss(self, tree: MapNode) -> None:
         examples = (source_section.EXAMPLE, destination_section.EXAMPLE, rule_section.EXAMPLE)
-        meant = {nearest(key, _TOP_LEVEL) for key in tree.entries}  # a misspelt key is told of already
+        meant = {nearest(key, TOP_LEVEL) for key in tree.entries}  # a misspelt key is told of already
         for key, example in zip(_NEEDED, examples, strict=True):
             if key not in tree.entries and key not in meant:
                 self._reading.error(Place(1, 1), f"the file has no {key}; expected at least one, such as {example}")

@@ -22,7 +22,7 @@ _HIDDEN_COMMENT = re.compile(rf"(?<=\S)\s+#{re.escape(MASK)}$")
 _LONGEST_LINE = 4_000  # longer ones are written by programs, and read by nobody
 _SECTION_WITHOUT_COLON = re.compile(r"(sources|destinations)\s*")
 _DEPTH_OF_KEYS = 2  # above them stand the section and the name of a source or destination
-_OWN_SECTIONS = frozenset({"rules", "defaults"})
+_OWN_SECTIONS = frozenset({"rules", "defaults", "tests"})
 
 
 def is_reference(text: str) -> bool:
@@ -62,7 +62,7 @@ def _secrets_below(node: Node) -> Iterator[Scalar]:
 
 
 def comments(text: str, tree: Node) -> Iterator[tuple[int, int]]:
-    """Find the comments outside of rules and defaults, without their `#`."""
+    """Find the comments outside of rules, defaults and tests, without their `#`."""
     if not isinstance(tree, Mapping):
         return
     taken = sorted((scalar.start, scalar.end) for _, scalar in scalars(tree))
@@ -210,7 +210,7 @@ _TOP_LEVEL_KEY = re.compile(r"([A-Za-z_-]+):(?:\s|$)")
 
 
 class Sections:
-    """Which lines of a text, readable or not, belong to the rules or defaults, where no secrets stand."""
+    """Which lines of a text, readable or not, belong to the rules, defaults or tests, where no secrets stand."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         found = [(number, key[1]) for number, line in enumerate(lines, 1) if (key := _TOP_LEVEL_KEY.match(line))]

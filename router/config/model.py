@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from router.config.problems import Problem
+from router.config.rule_tests import RuleTest
 from router.destinations.base import Destination
 from router.fields import Model
 from router.messages.directory import NOTHING_GIVEN, Given
@@ -29,6 +30,7 @@ class Source(Model):
         api: Address of the API that is asked for names, or None; `api_key` opens it.
         given: Names that the rule file gives to ids.
         changes: What was known of an object before is kept, so that messages can tell what changed.
+        is_partly_known: Its `site`, or a name that it gives, refers to something that could not be looked up.
         expect_every: People are told when no event came for so long; None to tell nobody.
     """
 
@@ -42,6 +44,7 @@ class Source(Model):
     given: Given = NOTHING_GIVEN
     changes: bool = True
     expect_every: timedelta | None = None
+    is_partly_known: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Configuration:
         specs: What each rule says about its message, by rule name.
         retries: Schedules of the rules that set their own.
         alerts: Name of the destination that is told of trouble, or None.
+        tests: What the file itself expects its rules to do.
         warnings: By position.
         watched: Files and folders whose change calls for a reload.
     """
@@ -72,6 +76,7 @@ class Configuration:
     retries: Mapping[str, tuple[timedelta, ...]]
     renderer: Renderer
     alerts: str | None = None
+    tests: tuple[RuleTest, ...] = ()
     warnings: tuple[Problem, ...] = ()
     watched: tuple[Path, ...] = field(default=())
 

@@ -143,6 +143,11 @@ def kind_of(node: Node) -> str:
     return "a text" if isinstance(value, str) else "a number"
 
 
+def has_unresolved(node: Node) -> bool:
+    """Whether something in a tree stands for a value that could not be looked up."""
+    return any(scalar.unresolved for _, scalar in scalars(node))
+
+
 def scalars(node: Node, key: str = "") -> Iterator[tuple[str, Scalar]]:
     """Walk all scalars below a node, each with the nearest key above it; those of dropped entries as well."""
     if isinstance(node, Scalar):

@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
-from router.config.nodes import Entry, Node, kind_of, plain
+from router.config.nodes import Entry, Node, has_unresolved, kind_of, plain
 from router.config.nodes import Mapping as MapNode
 from router.config.problems import listed, named
 from router.config.reading import Reading
 from router.config.references import literal
 from router.config.validate import Section, fit
-from router.fields import Model
+from router.fields import Model, whole
 from router.messages.directory import Facts, Given
 
 PEOPLE, SPACES = "people", "spaces"
 _EXAMPLES = {PEOPLE: "9: {name: Ada Byrne, slack: U024BE7LH}", SPACES: "42: {name: Engineering, code: eng}"}
 _ONE = {PEOPLE: "person", SPACES: "space"}
 
-_ID = re.compile(r"[1-9][0-9]{0,18}|[A-Za-z0-9_-]*[A-Za-z_-][A-Za-z0-9_-]*", re.ASCII)
+ID = re.compile(r"[1-9][0-9]{0,18}|[A-Za-z0-9_-]*[A-Za-z_-][A-Za-z0-9_-]*", re.ASCII)
 _LONGEST_ID = 100
 _SLACK_ID = re.compile(r"[UW][A-Z0-9]{2,20}", re.ASCII)
 _EMAIL = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")
 _CODE = re.compile(r"[^\s/?#]+")
 
 
-def _matching(form: re.Pattern[str], expected: str) -> Callable[[str], str]:
+def _matching(form: re.Pattern[str], expected: str) -> AfterValidator:
     def check(text: str) -> str:
         if not form.fullmatch(text):
             raise ValueError(f"expected {expected}")
         return text
 
-    return check
+    return AfterValidator(check)
+
+
+def _shape(form: re.Pattern[str]) -> Any:
+    return Field(json_schema_extra={"pattern": whole(form)})
 
 
 def _one_line(text: str) -> str:
@@ -51,12 +55,20 @@ class PersonKeys(Model):
     What the rule file says of one person.
 
     Attributes:
-        slack: The member's id, as their profile in Slack shows it; it makes `mention`.
+        name: As messages and conditions see it.
+        slack: The member's id, as their profile in Slack shows it: `{{ actor.mention }}` calls them there.
+        email: Their address, as conditions see it.
     """
 
-    name: Name | None = None
-    slack: Annotated[str, AfterValidator(_matching(_SLACK_ID, "a member id such as U024BE7LH"))] | None = None
-    email: Annotated[str, AfterValidator(_matching(_EMAIL, "an address such as ada@example.com"))] | None = None
+    name: Annotated[Name | None, Field(examples=["Ada Byrne"])] = None
+    slack: Annotated[
+        Annotated[str, _matching(_SLACK_ID, "a member id such as U024BE7LH"), _shape(_SLACK_ID)] | None,
+        Field(examples=["U024BE7LH"]),
+    ] = None
+    email: Annotated[
+        Annotated[str, _matching(_EMAIL, "an address such as ada@example.com"), _shape(_EMAIL)] | None,
+        Field(examples=["ada@example.com"]),
+    ] = None
 
 
 class SpaceKeys(Model):
@@ -64,11 +76,15 @@ class SpaceKeys(Model):
     What the rule file says of one space.
 
     Attributes:
-        code: As it stands in the space's address; it makes links.
+        name: As messages and conditions see it.
+        code: As it stands in the space's address `…/spaces/eng`; links need it.
     """
 
-    name: Name | None = None
-    code: Annotated[str, AfterValidator(_matching(_CODE, "the space's part of its address, such as eng"))] | None = None
+    name: Annotated[Name | None, Field(examples=["Engineering"])] = None
+    code: Annotated[
+        Annotated[str, _matching(_CODE, "the space's part of its address, such as eng"), _shape(_CODE)] | None,
+        Field(examples=["eng"]),
+    ] = None
 
 
 def read_given(people: Entry | None, spaces: Entry | None, reading: Reading, *, of_source: bool) -> Given:
@@ -87,6 +103,15 @@ def read_given(people: Entry | None, spaces: Entry | None, reading: Reading, *, 
 def joined(under_source: Given, at_top: Given) -> Given:
     """Put what stands under the only source over what stands at the top of the file."""
     return Given({**at_top.people, **under_source.people}, {**at_top.spaces, **under_source.spaces})
+
+
+def completed(older: Given, today: Given) -> Given:
+    """Give what an older rule set says, and of what it leaves open, what today's says."""
+
+    def both(old: Mapping[str, Facts], new: Mapping[str, Facts]) -> Mapping[str, Facts]:
+        return {each: {**new.get(each, {}), **old.get(each, {})} for each in {**new, **old}}
+
+    return Given(both(older.people, today.people), both(older.spaces, today.spaces))
 
 
 def check_single(top: MapNode, sources: int, reading: Reading) -> None:
@@ -121,7 +146,7 @@ def _object(
     key: str, model: type[PersonKeys | SpaceKeys], entry: Entry, reading: Reading, of_source: bool
 ) -> Facts | None:
     one = _ONE[key]
-    if not _ID.fullmatch(entry.key) or len(entry.key) > _LONGEST_ID:
+    if not ID.fullmatch(entry.key) or len(entry.key) > _LONGEST_ID:
         reading.error(entry, f"{named(entry.key)} is no id of a {one}; expected a number, such as {_EXAMPLES[key]}")
         return None
     node: Node = entry.value if of_source else literal(entry.value, reading)
@@ -131,7 +156,9 @@ def _object(
             entry, f"{one} {entry.key} is {kind_of(node)}; expected keys out of {keys}, such as {_EXAMPLES[key]}"
         )
         return None
-    read: Model | None = fit(model, node, entry, Section(f"{one} {entry.key}", public=True), reading)
+    # A name that nobody could look up is not known, and must not stand in a message.
+    known = MapNode(node.place, {name: each for name, each in node.entries.items() if not has_unresolved(each.value)})
+    read: Model | None = fit(model, known, entry, Section(f"{one} {entry.key}", public=True), reading)
     if read is None:
         return None
     told: dict[str, Any] = read.model_dump(exclude_none=True)

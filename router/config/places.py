@@ -49,7 +49,9 @@ def _find(scalar: Scalar, source: str, wanted: int) -> int | None:
         return None
     at, text = reached[wanted], scalar.text
     # The wanted character may begin a line that is still to be reached.
-    if LINE_BREAK.match(source, at) and wanted < len(text) and text[wanted] not in "\n ":
+    if scalar.style == '"' and source[at : at + 1] == "\\" and LINE_BREAK.match(source, at + 1):
+        at, _ = _over_breaks(source, at + 1, scalar.end, None)
+    elif LINE_BREAK.match(source, at) and wanted < len(text) and text[wanted] not in "\n ":
         at, _ = _over_breaks(source, at, scalar.end, indent)
     return at
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias
 from router.clock import Clock, Timer
 from router.config.load import load, restore
 from router.config.model import Configuration
+from router.config.people_section import completed
 from router.config.problems import ConfigurationInvalid, Problem
 from router.errors import StoreUnavailable
 from router.secret import Redactor
@@ -61,6 +62,8 @@ class RuleSets:
         if self.current.hash != new.hash:
             self._remember(self.current.hash, self.current)
         self.current = new
+        for each in [each for each, found in self._restored.items() if found and _is_partly_known(found)]:
+            del self._restored[each]  # it was completed by what was today's until now
 
     def _remember(self, ruleset_hash: str, found: Configuration | None) -> None:
         self._restored[ruleset_hash] = found
@@ -73,12 +76,26 @@ class RuleSets:
         if kept is None:
             return None
         try:
-            return await asyncio.to_thread(restore, kept.text, kept.files)
+            return _completed(await asyncio.to_thread(restore, kept.text, kept.files), self.current)
         except ConfigurationInvalid as invalid:
             log.error(  # noqa: TRY400 - the problems say it all
                 "ruleset.unreadable", extra={"ruleset": ruleset_hash[:16], "problem": invalid.problems[0].message}
             )
             return None
+
+
+def _is_partly_known(configuration: Configuration) -> bool:
+    return any(source.is_partly_known for source in configuration.sources.values())
+
+
+def _completed(older: Configuration, today: Configuration) -> Configuration:
+    """Give an older rule set the site and names that it only refers to, as today's source of that name has them."""
+    sources = dict(older.sources)
+    for name, source in older.sources.items():
+        if source.is_partly_known and (known := today.sources.get(name)) is not None:
+            given = completed(source.given, known.given)
+            sources[name] = source.model_copy(update={"site": source.site or known.site, "given": given})
+    return replace(older, sources=sources)
 
 
 def kept_text(configuration: Configuration, loaded_at: datetime) -> RuleSetText:

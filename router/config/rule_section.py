@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from router.config.destination_section import check_name
+from router.config.expressions import read_expression
 from router.config.keys import LATER, fields_of
 from router.config.nodes import Entry, Mapping, Node, Place, Scalar, plain
 from router.config.nodes import Sequence as ListNode
@@ -21,6 +22,7 @@ from router.config.targets import read_target
 from router.config.validate import Section, fit
 from router.events import FORMATS, Format
 from router.fields import Model, Schedule, TextOrTexts
+from router.messages.expressions import Expressions
 from router.messages.spec import MessageSpec
 from router.payload import JSON
 from router.rules.conditions import Condition, ConditionErrors, compile_conditions
@@ -31,14 +33,14 @@ from router.sources import KINDS
 EXAMPLE = "rules: [{name: pages, events: page.*, to: docs}]"
 
 # What conditions and tables may ask of every event; the model stands beside them under its own name.
-_COMMON_WORDS = frozenset({"event", "payload", "actor", "page", "space"})
-_MESSAGES = ("message", "template", "body", "blocks")
+COMMON_WORDS = frozenset({"event", "payload", "actor", "page", "space"})
+MESSAGES = ("message", "template", "body", "blocks")
 _TEMPLATES = frozenset({"message", "body", "blocks", "subject"})
-_NOT_EMPTY = (*_MESSAGES, "subject", "format", "retry")
+NOT_EMPTY = (*MESSAGES, "subject", "format", "retry", "if")
 
 
 class RuleDefaults(Model):
-    """What `defaults.rules` may say for all rules."""
+    """What `defaults.rules` may say for all rules: some of their keys."""
 
     except_: TextOrTexts = Field(default=(), alias="except")
     sources: TextOrTexts = ()
@@ -51,26 +53,55 @@ RULE_DEFAULTS = tuple(fields_of(RuleDefaults))
 
 
 class RuleKeys(Model):
-    """What the rule file says about one rule."""
+    """
+    What the rule file says about one rule.
 
-    name: str
-    events: TextOrTexts
-    except_: TextOrTexts = Field(default=(), alias="except")
-    sources: TextOrTexts = ()
-    when: JSON = None
-    unless: JSON = None
-    to: JSON
-    message: str | None = None
-    template: str | None = None
-    body: JSON = None
-    blocks: JSON = None
-    subject: str | None = None
-    format: Format | None = None
-    retry: Annotated[Schedule, Field(max_length=20)] | None = None
-    stop: bool = False
-    unmatched: bool = False
-    enabled: bool = True
-    describe: str | None = None
+    Attributes:
+        name: In logs, in the console and in the history; no two rules have the same.
+        events: A pattern of event names, or a list of patterns; one that begins with `*` needs quotes.
+        except_: A pattern or a list of patterns of events that the rule is not about.
+        sources: The source or the sources whose events it sees; all where it names none.
+        when: Conditions on what the event holds, by field; all must hold.
+        unless: Conditions; where all of them hold, the rule does not match.
+        if_: An expression in the language of templates, for what conditions cannot say; it must be true.
+        to: A destination, a list of destinations, or a table that is looked up by a field.
+        message: The text to send, a template; excludes `template`, `body` and `blocks`.
+        template: Name of the template to send, of your own or built-in; excludes `message`, `body` and `blocks`.
+        body: The JSON to send, for `http`; its texts are templates; excludes `message`, `template` and `blocks`.
+        blocks: Slack's blocks, whose texts are templates; excludes `message`, `template` and `body`.
+        subject: One line above the message, a template, for destinations that know such a thing.
+        format: How much a built-in message says: one line, or everything; without it that of the destination.
+        retry: Waiting times after a failed attempt, in the place of the destination's; `[]` is a single attempt.
+        stop: `true` hides the event from all later rules.
+        unmatched: `true` makes the rule a last resort: it is asked only if no other rule matched.
+        enabled: `false` switches the rule off.
+        describe: A note for people.
+    """
+
+    name: Annotated[str, Field(examples=["page changes"])]
+    events: Annotated[TextOrTexts, Field(examples=["page.*", ["*.deleted", "page.updated.trashed"]])]
+    except_: TextOrTexts = Field(default=(), alias="except", examples=["pagepermission*.deleted"])
+    sources: Annotated[TextOrTexts, Field(examples=["spaces"])] = ()
+    when: Annotated[JSON, Field(examples=[{"space.id": [42, 7]}])] = None
+    unless: Annotated[JSON, Field(examples=[{"actor.email": {"ends_with": "@bots.example.com"}}])] = None
+    if_: JSON = Field(default=None, alias="if", examples=["page.contentRevision > 10"])
+    to: Annotated[
+        JSON,
+        Field(examples=["docs", ["docs", "log"], {"by": "space.id", "table": {"42": "docs"}, "otherwise": "log"}]),
+    ]
+    message: Annotated[str | None, Field(examples=["{{ event.title }}: {{ page.title }}"])] = None
+    template: Annotated[str | None, Field(examples=["event"])] = None
+    body: Annotated[JSON, Field(examples=[{"title": "{{ page.title }}", "link": "{{ link }}"}])] = None
+    blocks: Annotated[
+        JSON, Field(examples=[[{"type": "section", "text": {"type": "mrkdwn", "text": "{{ page.title }}"}}]])
+    ] = None
+    subject: Annotated[str | None, Field(examples=["{{ event.title }}: {{ page.title }}"])] = None
+    format: Annotated[Format | None, Field(examples=["full"])] = None
+    retry: Annotated[Annotated[Schedule, Field(max_length=20)] | None, Field(examples=[["1m", "5m"]])] = None
+    stop: Annotated[bool, Field(examples=[True])] = False
+    unmatched: Annotated[bool, Field(examples=[True])] = False
+    enabled: Annotated[bool, Field(examples=[False])] = True
+    describe: Annotated[str | None, Field(examples=["Tell the owners of the wiki when something goes away."])] = None
 
 
 @dataclass(frozen=True)
@@ -107,10 +138,18 @@ class ReadRule:
 
 @dataclass(frozen=True)
 class Names:
-    """What rules may refer to: names of destinations, and kinds of sources by name, None where one is unknown."""
+    """
+    What rules may refer to.
+
+    Attributes:
+        sources: Their kinds by name, None where one is unknown.
+        destinations: Their names.
+        expressions: Compiles what stands under `if`.
+    """
 
     sources: ReadMapping[str, str | None]
     destinations: Collection[str]
+    expressions: Expressions
 
     def kinds(self, chosen: Collection[str]) -> tuple[str, ...]:
         """Kinds of the chosen sources, of all where none is chosen; all kinds where one is not known."""
@@ -166,8 +205,9 @@ def _rule(node: Mapping, number: int, names: Names, seen: dict[str, int], readin
     excluded = _patterns(node, "except", reading)
     sources = _sources(node, names, reading)
     kinds = names.kinds(sources)
-    words = _COMMON_WORDS.union(*(KINDS[kind].models for kind in kinds))
+    words = COMMON_WORDS.union(*(KINDS[kind].models for kind in kinds))
     when, unless = (_conditions(node, key, words, reading) for key in ("when", "unless"))
+    only_if = read_expression(node.entries.get("if"), words | {"link"}, names.expressions, reading)
     to = read_target(node.entries.get("to"), names.destinations, words, reading)
     spec = _spec(node, reading)
     rule = None
@@ -179,6 +219,7 @@ def _rule(node: Mapping, number: int, names: Names, seen: dict[str, int], readin
             sources=frozenset(sources),
             when=when,
             unless=unless,
+            only_if=only_if,
             to=to,
             stop=keys.stop,
             unmatched=keys.unmatched,
@@ -268,13 +309,13 @@ def _at(entry: Entry, path: Iterable[str | int], *, at_key: bool) -> Node | Entr
 
 
 def _spec(node: Mapping, reading: Reading) -> MessageSpec:
-    given = [key for key in _MESSAGES if key in node.entries]
+    given = [key for key in MESSAGES if key in node.entries]
     if len(given) > 1:
         reading.error(
             node.entries[given[1]],
-            f"{' and '.join(given)} exclude each other; a rule has one of: {', '.join(_MESSAGES)}",
+            f"{' and '.join(given)} exclude each other; a rule has one of: {', '.join(MESSAGES)}",
         )
-    for key in _NOT_EMPTY:
+    for key in NOT_EMPTY:
         value = _value(node, key)
         if isinstance(value, Scalar) and value.value is None:
             reading.error(node.entries[key], f"{key} is empty; give it a value, or remove the key")

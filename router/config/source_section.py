@@ -8,11 +8,11 @@ from typing import Annotated, get_args
 from urllib.parse import urlsplit
 
 from annotated_types import Ge, Le
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from router.config.keys import SOURCE_NAME, is_public
 from router.config.model import Source
-from router.config.nodes import Entry, Mapping, Node, Scalar, kind_of, plain
+from router.config.nodes import Entry, Mapping, Node, Scalar, has_unresolved, kind_of, plain
 from router.config.nodes import Sequence as ListNode
 from router.config.people_section import PEOPLE, SPACES, read_given
 from router.config.problems import did_you_mean, listed, named
@@ -21,16 +21,19 @@ from router.config.references import Outside, expand, read_files
 from router.config.settings import Address
 from router.config.validate import Section, fit
 from router.destinations.address import WebAddress, without_template
-from router.fields import Duration, Model, TextOrTexts
+from router.fields import Duration, Model, TextOrTexts, shape, whole
 from router.secret import Secret
 from router.sources import DEFAULT_KIND, KINDS
 
 _HOST = re.compile(
     r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::\d{1,5})?"
 )
+_EXPECTED_SITE = "expected a host name alone, such as acme.teamwork.com"
 _HOW_TO_SIGN = "give the token that its webhook has in Spaces, such as token: ${SPACES_TOKEN}"
 
 _ONE_OR_MANY = get_args(TextOrTexts)[1]
+
+_NAMING = ("site", PEOPLE, SPACES)
 
 _BY_NAME = "write the name above it and its keys further right below that"
 
@@ -42,17 +45,39 @@ class SourceKeys(Model):
     What the rule file says about one source, but for `people` and `spaces`.
 
     Attributes:
-        api: Where its API is, for sites that are not reached under `https://{site}/spaces/api/v1`.
+        kind: The product that sends: names of headers and events.
+        token: What the sender signs with, needed unless `unsigned` is set; or a list of which any will do, while a new
+            token takes the place of an old one.
+        unsigned: `true` takes everything that comes, without any token. Only where nobody else can reach the address.
+        site: Host name of your site, without `https://`; it makes the links in messages.
+        api_key: A key of the Spaces API, which is asked for names then; it needs `site`. Empty is as if it were not
+            there.
+        api: Where that API is, for sites that are not reached under `https://<site>/spaces/api/v1`.
+        changes: `false` does not remember what pages were like before, so that messages cannot tell what changed.
+        expect_every: Whoever is named in `defaults.alerts` is told when no event came for so long; from `1m` to `366d`.
     """
 
-    kind: str = DEFAULT_KIND.name
-    token: Annotated[tuple[Secret, ...], _ONE_OR_MANY] | None = None
-    unsigned: bool = False
-    site: str | None = None
-    api_key: Secret | None = None
-    api: Annotated[WebAddress, AfterValidator(without_template)] | None = None
-    changes: bool = True
-    expect_every: Annotated[Duration, Ge(timedelta(minutes=1)), Le(timedelta(days=366))] | None = None
+    kind: Annotated[str, Field(json_schema_extra={"enum": list(KINDS)}, examples=["teamwork-projects"])] = (
+        DEFAULT_KIND.name
+    )
+    token: Annotated[
+        Annotated[tuple[Secret, ...], _ONE_OR_MANY] | None,
+        Field(examples=["${SPACES_TOKEN}", ["${SPACES_TOKEN}", "${OLD_TOKEN}"]]),
+    ] = None
+    unsigned: Annotated[bool, Field(examples=[True])] = False
+    site: Annotated[
+        Annotated[str, WithJsonSchema(shape("host name", whole(_HOST), _EXPECTED_SITE))] | None,
+        Field(examples=["acme.teamwork.com"]),
+    ] = None
+    api_key: Annotated[Secret | None, Field(examples=["${SPACES_API_KEY:-}"])] = None
+    api: Annotated[
+        Annotated[WebAddress, AfterValidator(without_template)] | None,
+        Field(examples=["https://wiki.example.com/spaces/api/v1"]),
+    ] = None
+    changes: Annotated[bool, Field(examples=[False])] = True
+    expect_every: Annotated[
+        Annotated[Duration, Ge(timedelta(minutes=1)), Le(timedelta(days=366))] | None, Field(examples=["1d"])
+    ] = None
 
 
 def read_sources(entry: Entry | None, reading: Reading, outside: Outside) -> dict[str, Source]:
@@ -115,13 +140,19 @@ def _source(entry: Entry, reading: Reading, outside: Outside) -> Source | None:
         kind=kind,
         tokens=keys.token or (),
         unsigned=keys.unsigned,
-        site=keys.site or None,
+        site=_site(keys, resolved),
         api=_api(keys, resolved, reading),
         api_key=keys.api_key,
         given=given,
         changes=keys.changes,
         expect_every=keys.expect_every,
+        is_partly_known=any(has_unresolved(each.value) for key, each in expanded.entries.items() if key in _NAMING),
     )
+
+
+def _site(keys: SourceKeys, node: Mapping) -> str | None:
+    """The host that links lead to; None also where a reference to it is not resolved, as no link beats a wrong one."""
+    return None if not keys.site or has_unresolved(node.entries["site"].value) else keys.site
 
 
 def _api(keys: SourceKeys, node: Mapping, reading: Reading) -> str | None:
@@ -197,7 +228,7 @@ def _check_site(site: str | None, node: Mapping, reading: Reading) -> None:
     if bare != site and _HOST.fullmatch(bare):
         what = "a scheme" if "://" in site else "a path" if "/" in site else "white space"
         hint = "" if shown == "the site" else f" (did you mean '{bare}'?)"
-        reading.error(value, f"{shown} has {what}; expected a host name alone, such as acme.teamwork.com{hint}")
+        reading.error(value, f"{shown} has {what}; {_EXPECTED_SITE}{hint}")
     elif not _HOST.fullmatch(site) and not reading.lenient:
         reading.error(value, f"{shown} is no host name; expected one such as acme.teamwork.com")
 

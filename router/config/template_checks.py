@@ -14,6 +14,7 @@ from router.config.places import locate
 from router.config.problems import listed, named
 from router.config.reading import Reading
 from router.config.rule_section import ReadRule
+from router.config.style import style_of, style_of_type
 from router.config.trouble_section import fallback_of
 from router.destinations.address import WebAddress
 from router.destinations.base import Destination
@@ -72,7 +73,7 @@ class TemplateChecks:
         spec = MessageSpec(
             message=own.get("message"), template=own.get("template"), body=own.get("body"), has_body="body" in own
         )
-        self._note_all(self._renderer.inspection.problems(spec, _style(destination)), node)
+        self._note_all(self._renderer.inspection.problems(spec, style_of(destination)), node)
         url = getattr(destination, "url", None)
         if isinstance(url, WebAddress) and url.has_template:
             self._note_all(self._renderer.inspection.text_problems(url.text, ("url",)), node)
@@ -132,14 +133,9 @@ def _styles(names: Iterable[str], types: Types) -> Iterable[Style]:
     for name in names:
         kind = types.by_name.get(name)
         if name in types.built:
-            yield _style(types.built[name])
+            yield style_of(types.built[name])
         elif kind is not None:
-            yield Style(kind.markup, kind.template_folder, forwards_as_is=True, format=kind.usual_format)
-
-
-def _style(destination: Destination) -> Style:
-    wanted = destination.format or destination.usual_format
-    return Style(destination.markup, destination.template_folder, destination.forwards_as_is, wanted)
+            yield style_of_type(kind)
 
 
 def _follow(node: Node, path: Iterable[str | int]) -> Node:

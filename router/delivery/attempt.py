@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from router.clock import Clock, rfc3339
 from router.config.model import Configuration
+from router.config.style import style_of
 from router.delivery.naming import Naming, words_for
 from router.delivery.retry import Decision, after_failure, after_success
 from router.destinations.base import Clients, Destination, Outgoing, Receipt
@@ -20,7 +21,7 @@ from router.errors import PermanentFailure, RenderFailure, StoreUnavailable, Tem
 from router.events import Attempt, Delivery, DeliveryState, Event, Message, Outcome
 from router.histogram import Histogram
 from router.messages.directory import Directory
-from router.messages.spec import MessageSpec, Style
+from router.messages.spec import MessageSpec
 from router.payload import JSON
 from router.secret import Redactor
 from router.store.base import Store
@@ -41,8 +42,16 @@ ReadEvent: TypeAlias = Callable[[int], Awaitable[Event | None]]
 
 @dataclass
 class _Tried:
-    """How far an attempt came."""
+    """
+    How far an attempt came.
 
+    Attributes:
+        started_at: Aware, UTC.
+        started: The same moment, for measuring.
+    """
+
+    started_at: datetime
+    started: float
     event: Event | None = None
     judged: Configuration | None = None
     message: Message | None = None
@@ -80,11 +89,14 @@ class Attempts:
 
     async def make(self, delivery: Delivery, read: ReadEvent, destination: Destination) -> Transition:
         """Try a delivery that is `sending`. Whatever goes wrong becomes an outcome; only cancelling gets out."""
-        started_at, started = self._clock.now(), self._clock.monotonic()
-        tried = _Tried()
+        tried = _Tried(self._clock.now(), self._clock.monotonic())
         try:
             tried.event, tried.judged = await self._look_up(delivery, read)
-            message = tried.message = await self._message(delivery, tried.event, destination, tried.judged)
+            if _is_unwritten(delivery):
+                await self._naming.prepare(tried.event, tried.judged.sources.get(tried.event.source))
+                # How long names took says nothing of the destination.
+                tried.started_at, tried.started = self._clock.now(), self._clock.monotonic()
+            message = tried.message = self._message(delivery, tried.event, destination, tried.judged)
             if message.is_empty:
                 return self._unsent(delivery, message, EMPTY_MESSAGE)
             receipt = await send_in_time(self._outgoing(delivery, destination, tried), destination, self._clients)
@@ -101,12 +113,12 @@ class Attempts:
             decision = after_success(delivery.failures)
             status, detail = receipt.status, receipt.detail
             tried.message = receipt.message or tried.message
-        seconds = self._clock.monotonic() - started
+        seconds = self._clock.monotonic() - tried.started
         self.durations[delivery.destination].observe(seconds)
         attempt = Attempt(
             delivery_id=delivery.id,
             number=delivery.attempts + 1,
-            started_at=started_at,
+            started_at=tried.started_at,
             duration_ms=round(1000 * seconds),
             outcome=decision.outcome,
             status=status,
@@ -138,14 +150,11 @@ class Attempts:
             raise RenderFailure(f"the rule set {delivery.ruleset[:16]} that judged this event is not kept any more")
         return event, judged
 
-    async def _message(
-        self, delivery: Delivery, event: Event, destination: Destination, judged: Configuration
-    ) -> Message:
+    def _message(self, delivery: Delivery, event: Event, destination: Destination, judged: Configuration) -> Message:
         """The message as it was written before, or written now; a replay brings along who has it already."""
         kept = delivery.message
-        if kept is not None and not kept.is_empty:
+        if kept is not None and not _is_unwritten(delivery):
             return kept
-        await self._naming.prepare(event, judged.sources.get(event.source))
         written = self.render(delivery, event, destination, judged)
         return replace(written, accepted=kept.accepted) if kept else written
 
@@ -297,15 +306,6 @@ def make_outgoing(
     return Outgoing(delivery.id, message, event, fill)
 
 
-def style_of(destination: Destination) -> Style:
-    """How a destination wants its messages."""
-    # One with a message of its own takes bodies all the same; that message stands in for the event.
-    takes_bodies = destination.forwards_as_is or bool(destination.own_message)
-    return Style(
-        destination.markup, destination.template_folder, takes_bodies, destination.format or destination.usual_format
-    )
-
-
 def own_spec(ruled: MessageSpec, destination: Destination) -> MessageSpec:
     """A destination's own message stands in where the rule has none."""
     own = destination.own_message
@@ -319,6 +319,10 @@ def own_spec(ruled: MessageSpec, destination: Destination) -> MessageSpec:
         has_body="body" in own,
         format=ruled.format,
     )
+
+
+def _is_unwritten(delivery: Delivery) -> bool:
+    return delivery.message is None or delivery.message.is_empty
 
 
 def _ids(delivery: Delivery) -> dict[str, JSON]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, TypeAlias
 
 from router.config.model import Configuration, Source
@@ -11,10 +12,14 @@ from router.delivery.naming import names_when_judged
 from router.events import NAMES, RULES, Event
 from router.messages.context import lazy_namespace
 from router.messages.directory import Directory
+from router.payload import JSON
 from router.rules.ruleset import Judgement, NamespaceSource, Verdict
 from router.sources import DEFAULT_KIND
 
 Facts: TypeAlias = dict[str, Any]
+
+_MOST_KEPT = 20
+"""Objects of one kind whose names are kept with an event. A body refers to half a dozen; only a list to more."""
 
 
 def judge(event: Event, by: Configuration, directory: Directory | None = None) -> Judgement:
@@ -39,8 +44,16 @@ def judge_arrived(event: Event, source: Source, by: Configuration, directory: Di
     judgement = by.rules.judge(event.name, event.source, lambda: namespace)
     facts: Facts = {RULES: list(judgement.matched)}
     if namespace.seen:
-        facts[NAMES] = {kind: dict(found) for kind, found in namespace.seen.items()}
+        facts[NAMES] = {kind: _for_conditions(found) for kind, found in namespace.seen.items()}
     return judgement, facts
+
+
+def _for_conditions(seen: Mapping[str, Mapping[str, JSON] | None]) -> dict[str, JSON]:
+    """What is kept of the objects that were looked up: a body may refer to many, and each is kept with every event."""
+    return {
+        object_id: {key: value for key, value in facts.items() if key != "tags"} if facts else None
+        for object_id, facts in islice(seen.items(), _MOST_KEPT)
+    }
 
 
 def explain(event: Event, by: Configuration, directory: Directory | None = None) -> Sequence[Verdict]:

@@ -9,7 +9,7 @@ from typing import Any
 from router.config.model import Source
 from router.errors import StoreUnavailable
 from router.events import BEFORE, NAMES, Event
-from router.messages.context import build_namespace, lazy_namespace
+from router.messages.context import build_namespace, lazy_namespace, model_of
 from router.messages.directory import PAGES, Directory, Names, Seen
 from router.messages.learning import id_text, lesson_of
 from router.payload import JSON
@@ -17,6 +17,9 @@ from router.sources import DEFAULT_KIND
 from router.spaces.names import ApiNames
 from router.store.base import Store
 from router.store.records import Accepted, Taught
+
+_MOST_PAGES = 4
+"""That are looked up for one message: its own, its parent, and where it was before. A list may refer to hundreds."""
 
 
 class Naming:
@@ -40,22 +43,25 @@ class Naming:
 
         Never raises, is mostly over at once, and always soon.
         """
-        if source is None:
+        asks = self._api is not None and source is not None and source.api is not None
+        if source is None or (not asks and self.directory.has_all(event.source)):
             return
         unknown = _unknown(event, source, names_of(event.source, source, self.directory))
         if missing := [key for key in unknown if self.directory.is_unread(*key)]:
             await self._read(missing)
-        if self._api is not None and source.api is not None and unknown:
+        if self._api is not None and asks and unknown:
             await self._ask(self._api, event, source)
 
     async def _ask(self, api: ApiNames, event: Event, source: Source) -> None:
         names = names_of(event.source, source, self.directory)
         unknown = _unknown(event, source, names)
-        if any(kind != PAGES and not source.given.find(kind, object_id) for _, kind, object_id in unknown):
-            api.ask_soon(event.source)
+        met = [(kind, each) for _, kind, each in unknown if kind != PAGES and not source.given.find(kind, each)]
+        if met:
+            api.ask_soon(event.source, met)
         words = build_namespace(event, source.kind, source.site, names)
         pages = [(page_id, _space_of(page_id, words)) for _, kind, page_id in unknown if kind == PAGES]
-        await api.find_pages(event.source, [(page_id, space_id) for page_id, space_id in pages if space_id is not None])
+        wanted = [(page_id, space_id) for page_id, space_id in pages if space_id is not None]
+        await api.find_pages(event.source, wanted[:_MOST_PAGES])
 
     async def as_if_stored(self, event: Event, source: Source | None) -> Event:
         """Give an event that is not stored what it would be stored with: what it changes. Never raises."""
@@ -112,7 +118,7 @@ def names_when_judged(event: Event, source: Source, directory: Directory | None)
 
 def taught_by(event: Event, source: Source) -> Taught | None:
     """Say what an event teaches of the object that it is about; None where that is nothing."""
-    lesson = lesson_of(event.name, event.payload, source.kind)
+    lesson = lesson_of(event.name, model_of(event, source.kind)[1])
     if lesson is None:
         return None
     return Taught(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from router.config.model import Configuration
-from router.delivery.attempt import make_outgoing, namespace_of, own_spec, send_in_time, style_of
+from router.config.style import style_of
+from router.delivery.attempt import make_outgoing, namespace_of, own_spec, send_in_time
 from router.delivery.own_events import make_own_event
 from router.destinations.base import Clients, Destination, Receipt
 from router.events import OWN_SOURCE, Cause, Delivery, DeliveryState, Event

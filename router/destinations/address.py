@@ -9,11 +9,14 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from router.errors import PermanentFailure
+from router.fields import in_any_case, shape
 
+_EXPECTED = "expected a URL that starts with https:// or http://"
 _LONGEST_URL = 4096
 _FORM = re.compile(r"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
@@ -47,7 +50,7 @@ class WebAddress:
     def __init__(self, text: str) -> None:
         form = _FORM.fullmatch(text)
         if form is None:
-            raise ValueError("expected a URL that starts with https:// or http://")
+            raise ValueError(_EXPECTED)
         if len(text) > _LONGEST_URL:
             raise ValueError(f"the URL has {len(text)} characters; expected at most {_LONGEST_URL}")
         self.text = text
@@ -106,6 +109,10 @@ class WebAddress:
             python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), from_text]),
             serialization=core_schema.plain_serializer_function_ser_schema(str),
         )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return shape("URL", f"^(?:{in_any_case('http', 'https')})://", _EXPECTED)
 
 
 def without_template(address: WebAddress) -> WebAddress:

@@ -91,14 +91,16 @@ class Destination(Model):
     A named place that messages go to. Subclass it with `type="name"` in a file of that name.
 
     Attributes:
-        timeout: For one attempt as a whole, from the look-up of the name to the end of the answer.
-        concurrency: Attempts under way at the same time; 1 keeps strict order.
-        rate: The most starts per time, or None for no limit.
-        retry: Waiting times after a failed attempt.
-        fail_fast: Statuses after which no further attempt is made.
-        enabled: A destination switched off takes nothing; what waits for it becomes a dead letter.
+        timeout: The longest that one attempt may take, from the look-up of the name to the end of the answer; at most
+            `5m`.
+        concurrency: Attempts under way at the same time; 1 keeps messages in order.
+        rate: The most messages per time; without it there is no limit.
+        retry: Waiting times after a failed attempt; `[]` is a single attempt.
+        fail_fast: Statuses after which no further attempt is made; for `email`, codes such as 535.
+        enabled: `false` switches it off; what waits for it becomes a dead letter, which can be replayed.
         fallback: Name of the destination that gets, instead, what this one did not take in all attempts.
-        format: Of its built-in messages, where the rule does not say it; None for that of its type.
+        format: How much its built-in messages say, where the rule does not set it: one line (`compact`, usual but for
+            `email`), or everything (`full`).
 
     Class attributes:
         markup: How values are escaped in its messages.
@@ -119,14 +121,20 @@ class Destination(Model):
     usual_format: ClassVar[Format] = "compact"
     type_name: ClassVar[str] = ""
 
-    timeout: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(minutes=5))] = timedelta(seconds=30)
-    concurrency: Annotated[int, Field(ge=1, le=64)] = 1
-    rate: PerTime | None = None
-    retry: Annotated[Schedule, Field(max_length=20)] = TEAMWORK_SCHEDULE
-    fail_fast: Annotated[Statuses, AfterValidator(_failing)] = ()
-    enabled: bool = True
-    fallback: str | None = None
-    format: Format | None = None
+    timeout: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(minutes=5), examples=["20s"])] = timedelta(
+        seconds=30
+    )
+    concurrency: Annotated[int, Field(ge=1, le=64, examples=[2])] = 1
+    rate: Annotated[PerTime | None, Field(examples=["30/m"])] = None
+    retry: Annotated[Schedule, Field(max_length=20, examples=[["1m", "5m", "10m", "1h"]])] = TEAMWORK_SCHEDULE
+    fail_fast: Annotated[
+        Statuses,
+        AfterValidator(_failing),
+        Field(examples=[[404, 410]], json_schema_extra={"items": {"type": "integer", "minimum": 400, "maximum": 599}}),
+    ] = ()
+    enabled: Annotated[bool, Field(examples=[False])] = True
+    fallback: Annotated[str | None, Field(examples=["log"])] = None
+    format: Annotated[Format | None, Field(examples=["full"])] = None
 
     def __init_subclass__(cls, type: str = "", **kwargs: Any) -> None:  # noqa: A002 - the YAML key is called so
         super().__init_subclass__(**kwargs)

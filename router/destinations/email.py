@@ -37,7 +37,9 @@ def _username(name: str) -> str:
     return name
 
 
-Mailboxes = Annotated[tuple[Mailbox, ...], BeforeValidator(_one_or_many)]
+Mailboxes = Annotated[
+    tuple[Mailbox, ...], BeforeValidator(_one_or_many, json_schema_input_type=Mailbox | list[Mailbox])
+]
 """One address or a list of them; each may have a name before it."""
 
 
@@ -47,12 +49,17 @@ class Email(Destination, type="email"):
 
     Attributes:
         smtp: The mail server: `smtp://host`, or `smtps://host` for TLS from the start; a port may follow.
-        tls: For `smtp://`: `starttls` requires it, and is the default off loopback; `none` sends in clear.
-        username, password: Both, or none. Never sent in clear but on loopback.
-        sender: Written `from`. Its domain stands in the ids of the mails.
-        to, cc, bcc: At most 100 together.
+        tls: For `smtp://`: `starttls` requires TLS, and is the default but for a server on this machine; `none` sends
+            in clear.
+        username: For the login, together with `password`. Never sent in clear but to a server on this machine.
+        password: For the login, together with `username`.
+        sender: Who the mail is from, with or without a name; bounces go there too. Its domain stands in the ids of the
+            mails.
+        to: Who gets it: an address or a list, each with or without a name; with `cc` and `bcc` at most 100.
+        cc: Who gets a copy.
+        bcc: Who gets a copy without being named in it.
         reply_to: Where answers go; without it they go to `from`.
-        timeout: Longer than for others, since mail servers like to think about a message before they take it.
+        timeout: The longest that one attempt may take. Mail servers like to think about a message before they take it.
     """
 
     markup: ClassVar[Markup] = Markup.HTML
@@ -66,16 +73,25 @@ class Email(Destination, type="email"):
         "to": ["ops@example.com"],
     }
 
-    smtp: MailServer
-    tls: Literal["starttls", "none"] | None = None
-    username: Annotated[str, AfterValidator(_username)] | None = None
-    password: Secret | None = None
-    sender: Annotated[Mailbox, Field(alias="from")]
-    to: Annotated[Mailboxes, Field(min_length=1, max_length=MOST_RECIPIENTS)]
-    cc: Mailboxes = ()
-    bcc: Mailboxes = ()
-    reply_to: Mailboxes = ()
-    timeout: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(minutes=5))] = timedelta(seconds=60)
+    smtp: Annotated[MailServer, Field(examples=["smtp://mail.example.com:587"])]
+    tls: Annotated[Literal["starttls", "none"] | None, Field(examples=["starttls"])] = None
+    username: Annotated[Annotated[str, AfterValidator(_username)] | None, Field(examples=["spaces-router"])] = None
+    password: Annotated[Secret | None, Field(examples=["${MAIL_PASSWORD}"])] = None
+    sender: Annotated[Mailbox, Field(alias="from", examples=["Wiki news <wiki@example.com>"])]
+    to: Annotated[
+        Mailboxes,
+        Field(
+            min_length=1,
+            max_length=MOST_RECIPIENTS,
+            examples=["ops@example.com", ["ops@example.com", "Ada Byrne <ada@example.com>"]],
+        ),
+    ]
+    cc: Annotated[Mailboxes, Field(examples=["boss@example.com"])] = ()
+    bcc: Annotated[Mailboxes, Field(examples=["archive@example.com"])] = ()
+    reply_to: Annotated[Mailboxes, Field(examples=["helpdesk@example.com"])] = ()
+    timeout: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(minutes=5), examples=["2m"])] = timedelta(
+        seconds=60
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -15,7 +15,7 @@ from router.destinations.answers import common_headers, exchange, receipt_or_fai
 from router.destinations.base import Clients, Destination, Outgoing, Receipt
 from router.destinations.signing import Sign
 from router.events import Event
-from router.fields import Model
+from router.fields import Model, in_any_case
 from router.payload import JSON, dump_json
 from router.secret import Secret
 from router.sources import HOPS_HEADER, KINDS
@@ -68,14 +68,25 @@ def _username(name: str) -> str:
 
 
 HeaderName = Annotated[str, AfterValidator(_header_name)]
-HeaderValue = Annotated[Secret, BeforeValidator(_number_as_text), AfterValidator(_header_value)]
+HeaderValue = Annotated[
+    Secret, BeforeValidator(_number_as_text, json_schema_input_type=str | int), AfterValidator(_header_value)
+]
+
+Method = Literal["POST", "PUT", "PATCH", "DELETE"]
+_MethodAsWritten = Method | Annotated[str, Field(pattern=f"^(?:{in_any_case(*get_args(Method))})$")]
 
 
 class Basic(Model):
-    """A user name and a password, as HTTP's basic scheme sends them."""
+    """
+    A user name and a password, as HTTP's basic scheme sends them.
 
-    username: Annotated[str, AfterValidator(_username)]
-    password: Secret
+    Attributes:
+        username: One line, without a colon.
+        password: As the endpoint knows it.
+    """
+
+    username: Annotated[str, AfterValidator(_username), Field(examples=["router"])]
+    password: Annotated[Secret, Field(examples=["${TICKETS_PASSWORD}"])]
 
     @property
     def header(self) -> str:
@@ -88,10 +99,16 @@ class Basic(Model):
 
 
 class Auth(Model):
-    """How the router names itself to the endpoint: `basic` or `bearer`."""
+    """
+    How the router names itself to the endpoint: `basic` or `bearer`.
 
-    basic: Basic | None = None
-    bearer: HeaderValue | None = None
+    Attributes:
+        basic: A user name and a password.
+        bearer: A token, for the header `Authorization: Bearer …`.
+    """
+
+    basic: Annotated[Basic | None, Field(examples=[{"username": "router", "password": "${TICKETS_PASSWORD}"}])] = None
+    bearer: Annotated[HeaderValue | None, Field(examples=["${PUSH_TOKEN}"])] = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
@@ -114,11 +131,16 @@ class Http(Destination, type="http"):
     same `Event` and `Delivery` headers, so that a consumer written for Teamwork works behind the router.
 
     Attributes:
-        url: Path and query may hold templates, whose values are quoted; scheme, host and port may not.
+        url: Where to. Path and query may hold templates, whose values are quoted; scheme, host and port may not.
+        method: What is done at that address.
         headers: Set on each request. `Content-Type` replaces the one that follows from the message.
-        auth: `{basic: {username, password}}` or `{bearer: token}`.
+        auth: How the router names itself: `{basic: {username, password}}` or `{bearer: token}`.
         sign: A token, for a `Signature` as Teamwork makes it; or `{style: standard-webhooks, secret: whsec_…}`.
-        message, template, body: What is sent when the rule does not say it itself.
+        message: The text to send when the rule gives no message, a template; excludes `template` and `body`.
+        template: Name of the template to send when the rule gives no message; excludes `message` and `body`.
+        body: The JSON to send when the rule gives no message; its texts are templates; excludes `message` and
+            `template`.
+        concurrency: Attempts under way at the same time; 1 keeps messages in order.
     """
 
     example: ClassVar[Mapping[str, Any]] = {
@@ -128,15 +150,21 @@ class Http(Destination, type="http"):
         "sign": "example-signing-token",
     }
 
-    url: WebAddress
-    method: Annotated[Literal["POST", "PUT", "PATCH", "DELETE"], BeforeValidator(_upper)] = "POST"
-    headers: Mapping[HeaderName, HeaderValue] = Field(default_factory=dict)
-    auth: Auth | None = None
-    sign: Sign | None = None
-    message: str | None = None
-    template: str | None = None
-    body: JSON = None
-    concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    url: Annotated[WebAddress, Field(examples=["https://audit.example.com/events"])]
+    method: Annotated[
+        Method, BeforeValidator(_upper, json_schema_input_type=_MethodAsWritten), Field(examples=["PUT"])
+    ] = "POST"
+    headers: Mapping[HeaderName, HeaderValue] = Field(default_factory=dict, examples=[{"X-Api-Key": "${TICKETS_KEY}"}])
+    auth: Annotated[Auth | None, Field(examples=[{"bearer": "${PUSH_TOKEN}"}])] = None
+    sign: Annotated[
+        Sign | None, Field(examples=["${AUDIT_TOKEN}", {"style": "standard-webhooks", "secret": "${PARTNER_SECRET}"}])
+    ] = None
+    message: Annotated[str | None, Field(examples=["{{ event.title }}: {{ page.title }}"])] = None
+    template: Annotated[str | None, Field(examples=["event"])] = None
+    body: Annotated[JSON, Field(examples=[{"title": "{{ event.title }}: {{ page.title }}", "link": "{{ link }}"}])] = (
+        None
+    )
+    concurrency: Annotated[int, Field(ge=1, le=64, examples=[2])] = 4
 
     @model_validator(mode="after")
     def _check(self) -> Self:

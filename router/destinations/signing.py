@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from router.fields import Model
 from router.secret import Secret
@@ -24,13 +24,13 @@ class Signing(Model):
 
     Attributes:
         style: `teamwork` signs the body alone, as Spaces does; `standard-webhooks` signs id, time and body.
-        secret: For `standard-webhooks` in base64, with or without `whsec_` before it.
+        secret: The key; for `standard-webhooks` in base64, with or without `whsec_` before it.
 
     Source: the Standard Webhooks specification, "Signature scheme" (v1, symmetric), read 2026-11.
     """
 
-    style: Literal["teamwork", "standard-webhooks"] = "teamwork"
-    secret: Secret
+    style: Annotated[Literal["teamwork", "standard-webhooks"], Field(examples=["standard-webhooks"])] = "teamwork"
+    secret: Annotated[Secret, Field(examples=["${PARTNER_SECRET}"])]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -74,5 +74,5 @@ def _from_text(value: Any) -> Any:
     return {"secret": value} if isinstance(value, str | Secret) else value
 
 
-Sign = Annotated[Signing, BeforeValidator(_from_text)]
+Sign = Annotated[Signing, BeforeValidator(_from_text, json_schema_input_type=str | Signing)]
 """Written as a token (the Teamwork style), or as `{style, secret}`."""

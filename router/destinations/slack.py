@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from router.destinations.address import WebAddress, without_template
 from router.destinations.answers import common_headers, excerpt, exchange, receipt_or_failure
@@ -43,8 +43,8 @@ class Slack(Destination, type="slack"):
     One channel, through its incoming webhook.
 
     Attributes:
-        url: As Slack shows it; a password in itself. The host may be another that speaks like Slack.
-        rate: Slack's own limit: one message a second for each webhook, short bursts apart.
+        url: The webhook's URL as Slack shows it; a password in itself. Another host works if it answers like Slack.
+        rate: The most messages per time. Slack's own limit is one a second for each webhook, short bursts apart.
 
     Source: Slack's pages on incoming webhooks and on rate limits, read 2026-11.
     """
@@ -55,8 +55,8 @@ class Slack(Destination, type="slack"):
         "url": "https://hooks.slack.com/services/T00000000/B00000000/example-webhook-token-1",
     }
 
-    url: Annotated[WebAddress, AfterValidator(without_template)]
-    rate: PerTime | None = Rate(1, 1.0)
+    url: Annotated[WebAddress, AfterValidator(without_template), Field(examples=["${SLACK_URL}"])]
+    rate: Annotated[PerTime | None, Field(examples=["30/m"])] = Rate(1, 1.0)
 
     @property
     def target(self) -> str:

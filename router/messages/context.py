@@ -46,7 +46,10 @@ def build_namespace(event: Event, kind: SourceKind, site: str | None, names: Nam
     known = _known(event, kind, site, names)
     if known.namespace is None:
         lazy = LazyNamespace(event, kind, site, known)
-        words = {word: whole(found) for word, found in lazy.items()}
+        words = {word: whole(lazy[word]) for word in lazy}
+        model = words[resource_and_action(event.name)[0]]
+        if isinstance(known.found, list) and isinstance(model, dict) and isinstance(model.get("items"), list):
+            model["items"] = [whole(item) for item in model["items"]]
         known.namespace = {**words, CHANGES: lazy.changes()}
     return known.namespace
 
@@ -54,6 +57,16 @@ def build_namespace(event: Event, kind: SourceKind, site: str | None, names: Nam
 def lazy_namespace(event: Event, kind: SourceKind, site: str | None, names: Names = NO_NAMES) -> LazyNamespace:
     """Give the same, of which what nobody asks for is not worked out: for conditions, which ask for few words."""
     return LazyNamespace(event, kind, site, _known(event, kind, site, names))
+
+
+def model_of(event: Event, kind: SourceKind) -> tuple[JSON, Mapping[str, JSON]]:
+    """Give what stands in a body in the place of its model, mostly that itself; and the one model to speak of."""
+    key = (model_of, kind.name)
+    found: tuple[JSON, Mapping[str, JSON]] | None = event.derived.get(key)
+    if found is None:
+        model = kind.unwrap(event.name, event.payload)
+        found = event.derived[key] = model, first_model(model)
+    return found
 
 
 def _known(event: Event, kind: SourceKind, site: str | None, names: Names) -> _Known:
@@ -117,7 +130,7 @@ class LazyNamespace(Mapping[str, JSON]):
         before = self._event.facts.get(BEFORE)
         if not before:
             return {}
-        told = lesson_of(self._event.name, self._event.payload, self._kind)
+        told = lesson_of(self._event.name, model_of(self._event, self._kind)[1])
         return changes_of(before, told.facts, self._known.references.look) if told is not None else {}
 
     def _find_out(self, word: str) -> JSON:
@@ -135,8 +148,7 @@ class LazyNamespace(Mapping[str, JSON]):
         known = self._known
         references = known.references
         if known.model is None:
-            known.found = self._kind.unwrap(event.name, event.payload)
-            known.model = first_model(known.found)
+            known.found, known.model = model_of(event, self._kind)
         if word == "actor":
             user = self["user"] if resource == "user" else None
             return references.actor(self._action, known.model, user if isinstance(user, dict) else None)
@@ -197,11 +209,8 @@ def _own_title(event: Event) -> str:
 def _shown_model(resource: str, found: JSON, model: Mapping[str, JSON], references: References) -> JSON:
     """The model as templates see it: several models give the fields of the first, and all of them as `items`."""
     if isinstance(found, list):
-        items = [
-            whole(references.filled(resource, item)) if isinstance(item, dict) else item
-            for item in found[:_MOST_FILLED]
-        ]
-        return {**whole(references.filled(resource, model)), "items": [*items, *found[_MOST_FILLED:]]}
+        items = [references.filled(resource, item) if isinstance(item, dict) else item for item in found[:_MOST_FILLED]]
+        return references.filled(resource, {**model, "items": [*items, *found[_MOST_FILLED:]]})
     if not isinstance(found, dict):
         return None
     return references.filled(resource, references.person(found) if resource == "user" else found)
@@ -214,12 +223,12 @@ def _link(site: str | None, resource: str, page: JSON, space: JSON) -> str | Non
     Source: links found in public pages of several organisations, read 2026-11; the vendor documents no form.
     """
     code = _text(space.get("code")) if isinstance(space, dict) else ""
-    if not site or not code:
+    if not site or not code or len(code) > LONGEST_LINK:
         return None
     address = f"https://{site}/spaces/{quote(code, safe='')}"
     if resource != "space":
         slug = _text(page.get("slug")) if isinstance(page, dict) else ""
-        if not slug or not is_id(page.get("id")):
+        if not slug or not is_id(page.get("id")) or len(slug) + len(str(page["id"])) > LONGEST_LINK:
             return None
         address += f"/page/{quote(str(page['id']), safe='')}-{quote(slug, safe='')}"
     return address if len(address) <= LONGEST_LINK else None

@@ -32,6 +32,9 @@ Seen: TypeAlias = Mapping[str, Mapping[str, Facts | None]]
 _ONE_TEXT = {kind: kind for kind in KINDS_OF_OBJECT}
 """Read from the store, each kind would be a text of its own for every object."""
 
+_MOST_BYTES = 8 * 1024 * 1024
+"""Of facts, beside what it takes to keep them: titles and tags are of the sender's choice."""
+
 _LATEST = 256
 """Changes of which it is known what they were; between judging an event and writing its messages there are few."""
 
@@ -111,6 +114,7 @@ class Directory:
         self._latest: deque[tuple[str, str, str]] = deque(maxlen=_LATEST)
         self._counts: Counter[tuple[str, str]] = Counter()
         self._complete: set[str] = set()
+        self._size = 0
         self.version = 0
 
     def names(self, source: str, given: Given = NOTHING_GIVEN, recorded: Seen | None = None) -> Names:
@@ -171,8 +175,10 @@ class Directory:
         self._facts[key] = text
         self._facts.move_to_end(key)
         self._unknown.pop(key, None)
-        if len(self._facts) > self._most:
-            (source, kind, _), _ = self._facts.popitem(last=False)
+        self._size += len(text) - len(before or b"")
+        while len(self._facts) > self._most or self._size > _MOST_BYTES:
+            (source, kind, _), forgotten = self._facts.popitem(last=False)
+            self._size -= len(forgotten)
             self._counts[source, kind] -= 1
             self._complete.discard(source)
 
@@ -192,6 +198,10 @@ class Directory:
     def counts(self) -> Counter[tuple[str, str]]:
         """Count the objects in memory, by source and kind."""
         return Counter(self._counts)
+
+    def has_all(self, source: str) -> bool:
+        """Whether memory has all that the store knows of a source."""
+        return source in self._complete
 
     def is_unread(self, source: str, kind: str, object_id: str) -> bool:
         """Whether the store may know more of an object than memory does."""

@@ -45,7 +45,7 @@ codecs.lookup("unicode-escape")
 """Jinja reads texts with it. Python would load it from disk at the first message, when it may be that nothing opens."""
 
 _SYNTAX: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, "optimized": False, "auto_reload": False}
-_ALL_FILTERS: Mapping[str, Callable[..., Any]] = {**FILTERS, **TESTING_FILTERS}
+ALL_FILTERS: Mapping[str, Callable[..., Any]] = {**FILTERS, **TESTING_FILTERS}
 _OPERATORS: Mapping[str, Callable[..., Any]] = {
     "%enter": enter,
     "%loop": loop_items,
@@ -100,7 +100,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
             **_SYNTAX,
         )
         self.globals.clear()
-        calls = {**_ALL_FILTERS, **_OPERATORS}
+        calls = {**ALL_FILTERS, **_OPERATORS}
         self.filters = {name: partial(call, self.bench) for name, call in calls.items()}
         self.tests = {name: partial(call, self.bench) for name, call in TESTS.items()}  # type: ignore[misc]
         # What macros and `set` blocks capture has been escaped on its way in.
@@ -248,8 +248,8 @@ def _nothing(*_arguments: Any) -> str:
     return ""
 
 
-class _ReadingEnvironment(ImmutableSandboxedEnvironment):
-    """Parses templates for the search of undeclared names. Operators are intercepted so that none is folded."""
+class ReadingEnvironment(ImmutableSandboxedEnvironment):
+    """Parses templates and expressions to find their faults. Operators are intercepted so that none is folded."""
 
     intercepted_binops = TemplateEnvironment.intercepted_binops
     intercepted_unops = TemplateEnvironment.intercepted_unops
@@ -272,9 +272,9 @@ class TemplateReader:
     def __init__(self, first_words: frozenset[str], has_template: Callable[[str], bool]) -> None:
         self._first_words = first_words
         self._has_template = has_template
-        self._environment = _ReadingEnvironment()
-        functions = {f"filter {name}": call for name, call in _ALL_FILTERS.items()}
-        self._vocabulary = Vocabulary(_ALL_FILTERS, TESTS, first_words, functions.get)
+        self._environment = ReadingEnvironment()
+        functions = {f"filter {name}": call for name, call in ALL_FILTERS.items()}
+        self._vocabulary = Vocabulary(ALL_FILTERS, TESTS, first_words, functions.get)
         self._read: dict[str, tuple[Fault, ...]] = {}
 
     def parse(self, source: str) -> nodes.Template:

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from router.events import Markup
 from router.messages.entities import resolve_entities
+from router.messages.unseen import one_line
 
 
 class Finished(str):
@@ -100,7 +101,7 @@ def read_slack(markup: str) -> str:
 
 def slack_link(text: str, url: str) -> Finished:
     """Make Slack's link. A `|` would end the address early; a line break would break the link."""
-    label = escape_slack(" ".join(text.split()))
+    label = escape_slack(one_line(text))
     address = escape_slack(url).replace("|", "%7C")
     return Finished(f"<{address}|{label}>" if label else f"<{address}>")
 
@@ -128,7 +129,7 @@ def read_html(markup: str) -> str:
 
 def html_link(text: str, url: str) -> Finished:
     """Make a link of HTML; without a text, the address is the text."""
-    label = " ".join(text.split()) or url
+    label = one_line(text) or url
     return Finished(f'<a href="{escape_html(url)}">{escape_html(label)}</a>')
 
 
@@ -159,7 +160,7 @@ def _html_line(line: str) -> str:
 
 
 def text_link(text: str, url: str) -> Finished:
-    label = " ".join(text.split())
+    label = one_line(text)
     return Finished(f"{label} ({url})" if label else url)
 
 
@@ -198,7 +199,9 @@ def cut_slack(markup: str, limit: int, more: str = "") -> str:
     if slack_length(markup) <= limit:
         return markup
     tail = f"… {more}" if more and slack_length(more) < limit // 2 else "…"
-    short = cut(markup, _fitting(markup, limit - slack_length(tail)) + 1).removesuffix("…")
+    room = _fitting(markup, limit - slack_length(tail))
+    # With a character more than the markup has, so that also one whose last character does not fit is cut at a word.
+    short = cut(f"{markup} …", room + 1).removesuffix("…")
     opened = short.rfind("<")
     if opened > short.rfind(">"):
         short = short[:opened]
@@ -213,11 +216,6 @@ def _fitting(text: str, limit: int) -> int:
         if length > limit:
             return count
     return len(text)
-
-
-def one_line(text: str) -> str:
-    """Join lines by spaces: subjects and headings have one line, whatever separators a title brings."""
-    return " ".join(text.split())
 
 
 def _same(text: Any) -> Any:

@@ -16,7 +16,7 @@ def failure_sentence(error: Exception, place: str) -> str:
     """
     name, line = _where(error, place)
     at = f"{name}, line {line}" if line else name
-    return f"{at}: {_why(error)}"
+    return f"{at}: {why(error)}"
 
 
 def _where(error: Exception, place: str) -> tuple[str, int]:
@@ -33,7 +33,8 @@ def _where(error: Exception, place: str) -> tuple[str, int]:
     return found
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
+    """Say in a few words what a template or an expression ran into."""
     if isinstance(error, TemplateRefused):
         return str(error)
     if isinstance(error, UndefinedError):

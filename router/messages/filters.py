@@ -20,7 +20,6 @@ from router.messages.escaping import (
     cut,
     html_bold,
     html_link,
-    one_line,
     slack_bold,
     slack_link,
     text_link,
@@ -28,6 +27,7 @@ from router.messages.escaping import (
 from router.messages.html import LONGEST_HTML, to_line, to_markdown, to_mrkdwn, to_text
 from router.messages.limits import LONGEST_TEXT, TemplateRefused, check_text, check_value
 from router.messages.operators import Bench, is_number, is_whole, kind_of, known, plain_value
+from router.messages.unseen import one_line
 from router.payload import dump_json
 
 _WORK_PER_TOKEN = 8
@@ -66,7 +66,7 @@ def markdown(bench: Bench, value: Any, limit: Any = None) -> str:
 
 
 def oneline(bench: Bench, value: Any) -> str:
-    """The text as one line: line breaks and repeated spaces become one space."""
+    """The text as one line: line breaks and repeated spaces become one space, and what shows nothing goes."""
     return one_line(bench.text(value))
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from router.messages.directory import PAGES, SPACES, USERS, Facts
+from router.messages.unseen import one_line
 from router.payload import JSON
-from router.sources import SourceKind, first_model, resource_and_action
+from router.sources import resource_and_action
 
 _LONGEST_FACT = 500
 """Characters of a name, title or address that are kept."""
+_LONGEST_TAG = 100
 _MOST_TAGS = 50
 _KINDS = {"page": PAGES, "space": SPACES, "user": USERS}
 
@@ -33,12 +35,10 @@ class Lesson:
     facts: Facts
 
 
-def lesson_of(event_name: str, payload: JSON, kind: SourceKind) -> Lesson | None:
-    """Say what the body of an event teaches of its own object; None where that is nothing."""
+def lesson_of(event_name: str, model: Mapping[str, JSON]) -> Lesson | None:
+    """Say what the model of an event teaches of its object; None where that is nothing."""
     object_kind = _KINDS.get(resource_and_action(event_name)[0])
-    if object_kind is None:
-        return None
-    return lesson(object_kind, first_model(kind.unwrap(event_name, payload)))
+    return None if object_kind is None else lesson(object_kind, model)
 
 
 def lesson(object_kind: str, model: Mapping[str, JSON]) -> Lesson | None:
@@ -55,10 +55,8 @@ def lesson(object_kind: str, model: Mapping[str, JSON]) -> Lesson | None:
 
 def id_text(value: JSON) -> str | None:
     """Write an id as text, the same for 42 and "42"; None for what is no id."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int) and 0 < value < 2**63:
-        return str(value)
+    if type(value) is int:  # a boolean is none
+        return str(value) if 0 < value < 2**63 else None
     return value if isinstance(value, str) and 0 < len(value) <= 100 else None
 
 
@@ -82,7 +80,7 @@ def tag_names(tags: JSON) -> list[str]:
         inner = tag.get("tag", tag) if isinstance(tag, dict) else tag
         name = _text(inner.get("name") if isinstance(inner, dict) else inner)
         if name:
-            found.append(_cut(name))
+            found.append(_cut(name, _LONGEST_TAG))
     return found
 
 
@@ -130,8 +128,8 @@ def _moment(value: JSON) -> datetime | None:
 
 
 def _text(value: JSON) -> str:
-    return value.strip() if isinstance(value, str) else ""
+    return one_line(value) if isinstance(value, str) else ""
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST_FACT else f"{text[: _LONGEST_FACT - 1]}…"
+def _cut(text: str, longest: int = _LONGEST_FACT) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

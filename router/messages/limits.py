@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from router.payload import JSON
 
 LONGEST_SOURCE = 32_768
@@ -33,6 +35,8 @@ class Budget:
     """What one rendering has used; `start` begins the next. A rendering never waits, so there is one at a time."""
 
     __slots__ = ("calls", "depth", "printed", "steps", "work")
+    most_work: ClassVar[int] = MOST_WORK
+    too_much_work: ClassVar[str] = "the template does too much for one message; make its loops shorter"
 
     def __init__(self) -> None:
         self.start()
@@ -45,8 +49,8 @@ class Budget:
 
     def spend(self, work: int) -> None:
         self.work += work
-        if self.work > MOST_WORK:
-            raise TemplateRefused("the template does too much for one message; make its loops shorter")
+        if self.work > self.most_work:
+            raise TemplateRefused(self.too_much_work)
 
     def read(self, characters: int) -> None:
         """Account for looking at every character of a text."""

@@ -12,6 +12,9 @@ from router.payload import JSON
 PERSONS = ("createdBy", "updatedBy", "deletedBy", "requester")
 """Fields of models that refer to people."""
 
+CREATOR = "eventCreator"
+"""Where bodies of sibling products name who did it."""
+
 _OF_PERSON = ("name", "email")
 _OF_PAGE = ("title", "slug")
 _OF_SPACE = ("name", "code")
@@ -21,6 +24,8 @@ _BARE = frozenset({"id", "type", "meta"})
 _IN_A_PAGE = (*PERSONS, "space")
 """References that are followed; what a page has as its own `page` is not, or a body could lead on without end."""
 _FOLLOWED = (*_IN_A_PAGE, "page")
+_OURS = frozenset({"name", "slack", "mention"})
+"""What a body does not say of a person: it cannot call anybody. And the name, which is worked out."""
 _NOTHING: Facts = {}
 
 Model = Mapping[str, JSON]
@@ -44,7 +49,7 @@ class References:
         included = told.get("included")
         self._names = names
         self._included: Model | None = included if isinstance(included, dict) else None
-        self._creator = told.get("eventCreator")
+        self._creator = told.get(CREATOR)
         self._people: dict[str, dict[str, JSON]] = {}
         self.seen: dict[str, dict[str, Facts | None]] = {}
 
@@ -74,15 +79,12 @@ class References:
 
         A person who changed their own account is named by the model itself.
         """
-        fields = ("createdBy",) if action.startswith("created") else ("updatedBy", "createdBy")
-        if action.rpartition(".")[2] in ("deleted", "trashed"):
-            fields = ("deletedBy", "updatedBy")
-        for reference in (self._creator, *(model.get(field) for field in fields)):
+        for reference in (self._creator, *(model.get(field) for field in actor_fields(action))):
             person = _referenced(reference, "userId")
             if person is None:
                 continue
             if user is not None and str(user.get("id")) == str(person["id"]):
-                own = {field: user[field] for field in ("name", "email", "mention", "slack") if user.get(field)}
+                own = {field: user[field] for field in ("name", "email") if user.get(field)}
                 person = {**own, **person}
             return self.person(person)
         return None
@@ -100,7 +102,7 @@ class References:
         learned, given = self.known(USERS, object_id)
         if object_id is not None and not person_name(person):
             person = {**self._more(USERS, object_id), **person}
-        rest = {key: value for key, value in person.items() if key != "name"}
+        rest = {key: value for key, value in person.items() if key not in _OURS}
         return {**rest, **self._known_of(person, learned, given)}
 
     @staticmethod
@@ -113,7 +115,7 @@ class References:
             found["name"] = name
         if slack := given.get("slack"):
             found["slack"] = slack
-            found["mention"] = Mention(name or "", slack)
+            found["mention"] = Mention(name or email or "someone", slack)
         elif name:
             found["mention"] = name
         return found
@@ -230,6 +232,13 @@ class Referring(dict[str, JSON]):
 def whole(value: JSON) -> JSON:
     """Give a model with all its references filled in."""
     return value.whole() if isinstance(value, Referring) else value
+
+
+def actor_fields(action: str) -> tuple[str, ...]:
+    """Name the fields of a model that may say who did it; the first that refers to anybody counts."""
+    if action.rpartition(".")[2] in ("deleted", "trashed"):
+        return ("deletedBy", "updatedBy")
+    return ("createdBy",) if action.startswith("created") else ("updatedBy", "createdBy")
 
 
 def _referenced(reference: JSON, older_id: str) -> dict[str, JSON] | None:

@@ -14,7 +14,7 @@ from router.messages.blocks import LONGEST_SLACK_TEXT, fit_blocks
 from router.messages.context import CHANGES, FIXED_WORDS, plain_summary
 from router.messages.dialect import Fault
 from router.messages.environment import TemplateEnvironment, TemplateReader
-from router.messages.escaping import ESCAPINGS, Escaping, cut_slack, escape_slack, html_of_text, one_line, slack_link
+from router.messages.escaping import ESCAPINGS, Escaping, cut_slack, escape_slack, html_of_text, slack_link
 from router.messages.failures import failure_sentence
 from router.messages.html import to_text
 from router.messages.inspection import Inspection
@@ -23,6 +23,7 @@ from router.messages.limits import LONGEST_TEXT, Budget, TemplateRefused, check_
 from router.messages.operators import plain_value
 from router.messages.spec import TEXT_FOLDER, MessageSpec, Style
 from router.messages.structures import Path, Reader, fill_structure, plain_path, quote_all, single_expression
+from router.messages.unseen import one_line
 from router.payload import JSON, dump_json
 from router.sources import KINDS
 
@@ -150,7 +151,7 @@ class Renderer:
 
     def _written(self, text: str, subject: str, style: Style, namespace: Namespace) -> Message:
         text = text.strip()
-        if style.markup is Markup.SLACK:
+        if style.markup is Markup.SLACK and 2 * len(text) > LONGEST_SLACK_TEXT:  # Slack counts some characters as two
             text = cut_slack(text, LONGEST_SLACK_TEXT, _link_to_all(namespace))
         return Message(text=text, subject=subject)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from router.errors import RouterError
 
 MAX_CHARACTERS = 200
+EXPECTED = "expected segments joined by dots, such as page.updated, page.* or *.deleted"
 
 _ALLOWED = re.compile(r"[A-Za-z0-9_*.-]+")
 _ANY_NUMBER = "**"
@@ -67,9 +68,8 @@ def compile_pattern(text: str) -> Pattern:
 
 
 def _problem(text: str) -> str | None:
-    expected = "expected segments joined by dots, such as page.updated, page.* or *.deleted"
     if not text.strip():
-        return f"the pattern is empty; {expected}"
+        return f"the pattern is empty; {EXPECTED}"
     if len(text) > MAX_CHARACTERS:
         return f"the pattern has {len(text)} characters; expected at most {MAX_CHARACTERS}"
     if "," in text:

@@ -104,6 +104,7 @@ class Rule:
         excluded: None of these may; `except` in the rule file.
         sources: Names of sources it is about; empty for all.
         unless: The rule does not match where all of this holds.
+        only_if: One expression that must hold; `if` in the rule file.
         stop: No later rule sees an event that this one matches.
         unmatched: Matches only if no rule without this setting did.
     """
@@ -115,6 +116,7 @@ class Rule:
     sources: frozenset[str] = frozenset()
     when: Condition | None = None
     unless: Condition | None = None
+    only_if: Condition | None = None
     stop: bool = False
     unmatched: bool = False
     enabled: bool = True
@@ -122,7 +124,7 @@ class Rule:
     @cached_property
     def is_conditional(self) -> bool:
         """Whether more than the name and the source decides if it matches."""
-        return self.when is not None or self.unless is not None
+        return self.when is not None or self.unless is not None or self.only_if is not None
 
     @cached_property
     def fixed_routes(self) -> tuple[Route, ...] | None:
@@ -157,12 +159,15 @@ class Rule:
             return f"when: {unmet.sentence}"
         if self.unless is not None and self.unless.holds(namespace):
             return f"excluded by unless: {self.unless.met(namespace)}"
-        return None
+        unmet = None if self.only_if is None else self.only_if.first_unmet(namespace)
+        return None if unmet is None else f"if: {unmet.sentence}"
 
     def holds(self, namespace: Namespace) -> bool:
         """Judge the conditions alone."""
-        return (self.when is None or self.when.holds(namespace)) and (
-            self.unless is None or not self.unless.holds(namespace)
+        return (
+            (self.when is None or self.when.holds(namespace))
+            and (self.unless is None or not self.unless.holds(namespace))
+            and (self.only_if is None or self.only_if.holds(namespace))
         )
 
 

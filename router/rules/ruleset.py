@@ -4,7 +4,7 @@ Which rules match an event, where it goes, and why the other rules did not match
 How rules act on each other:
 
 - They are judged in the order of the file. A rule matches when it is enabled, is about the source, one of its `events`
-  and none of its `except` patterns matches the name, all of `when` holds and not all of `unless` does.
+  and none of its `except` patterns matches the name, all of `when` holds, not all of `unless` does, and `if` holds.
 - A rule whose look-up table has no entry for the event, and no `otherwise`, matches all the same: it gives no route,
   but its `stop` acts, and `unmatched` rules do not fire.
 - `stop` hides every later rule from an event that the rule matches.
@@ -22,6 +22,9 @@ from router.rules.plans import SIEVE_FROM, Index, Judgement, Plan, make_plan
 from router.rules.rule import FixedTarget, Route, Rule, TableTarget, Target
 
 __all__ = ["FixedTarget", "Judgement", "Route", "Rule", "RuleSet", "TableTarget", "Target", "Verdict"]
+
+FAR = 3
+"""The `nearness` of rules about other events."""
 
 MAX_REMEMBERED_NAMES = 1_024
 MAX_REMEMBERED_RULES = 250_000
@@ -115,6 +118,15 @@ class RuleSet:
         self._plans[source, name] = self._shared[key] = plan
         self._remembered_rules += size
         return plan
+
+
+def nearness(matched: bool, reason: str) -> int:
+    """Order verdicts by how near a rule came: 0 where it matches, 1 but for a condition, 3 if about other events."""
+    if matched:
+        return 0
+    if reason.startswith(("when: ", "excluded by unless: ", "if: ")):
+        return 1
+    return FAR if reason.startswith("events: ") else 2
 
 
 def _hidden_reason(stopped_by: Rule | None, another_matched: bool) -> str | None:

@@ -7,11 +7,14 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from router.fields import in_any_case, shape
 from router.secret import Secret
 
+_EXPECTED = "expected a mail server such as smtp://mail.example.com:587 or smtps://mail.example.com"
 _FORM = re.compile(r"(smtps?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9.])?", re.ASCII)
 
@@ -35,7 +38,7 @@ class MailServer:
     def __init__(self, text: str) -> None:
         form = _FORM.fullmatch(text.strip())
         if form is None:
-            raise ValueError("expected a mail server such as smtp://mail.example.com:587 or smtps://mail.example.com")
+            raise ValueError(_EXPECTED)
         if "@" in form[2]:
             raise ValueError("the address of the mail server holds a user name; username and password are own keys")
         if form[3] not in {"", "/"}:
@@ -69,6 +72,10 @@ class MailServer:
             python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), from_text]),
             serialization=core_schema.plain_serializer_function_ser_schema(str),
         )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return shape("mail server", rf"^\s*(?:{in_any_case('smtp', 'smtps')})://", _EXPECTED)
 
 
 def _host_and_port(text: str) -> tuple[str, int | None]:

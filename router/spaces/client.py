@@ -21,13 +21,13 @@ import httpx
 
 from router.clock import Clock
 from router.config.model import Source
-from router.deadlines import in_time
 from router.destinations.answers import retry_after
 from router.errors import RouterError, UnreadableBody
 from router.messages.directory import PAGES, SPACES, USERS
 from router.messages.learning import id_text
 from router.payload import JSON, parse_body
 from router.secret import Secret
+from router.waiting import in_time
 
 MOST_ANSWER_BYTES = 4 * 1024 * 1024
 """Of one answer: a page comes with its whole text."""
@@ -77,6 +77,10 @@ class ApiOutcome(StrEnum):
     FAILED = "failed"
 
 
+_OF_ALL = frozenset({401, 402, 407, 408, 429})
+"""Statuses of 4xx that say nothing of what was asked for, but of the key, the site, or the moment."""
+
+
 class ApiFailure(RouterError):
     """
     The API did not tell what it was asked for.
@@ -96,6 +100,13 @@ class ApiFailure(RouterError):
         self.problem = problem
         self.status = status
         self.wait = wait
+
+    @property
+    def is_of_one_page(self) -> bool:
+        """Whether only the page that was asked for is not to be had, and others may well be."""
+        if self.status is None:
+            return self.outcome is ApiOutcome.NOT_FOUND
+        return 400 <= self.status < 500 and self.status not in _OF_ALL
 
 
 @dataclass(frozen=True)

@@ -53,9 +53,14 @@ class ApiNames:
         """Look up pages, by their ids and those of their spaces; come back after two seconds at most."""
         await self._pages.find(source, wanted)
 
-    def ask_soon(self, source: str) -> None:
-        """Read people and spaces again, as one was met that nobody knows; every five minutes at most."""
-        self._refreshes.ask_soon(source)
+    def ask_soon(self, source: str, met: Iterable[tuple[str, str]] | None = None) -> None:
+        """
+        Read people and spaces again, as one was met that nobody knows; every five minutes at most.
+
+        Args:
+            met: Kind and id of each; nothing is read for those that a read before did not bring. None: read anyway.
+        """
+        self._refreshes.ask_soon(source, met)
 
     def figures(self) -> Mapping[str, ApiFigures]:
         """Give the figures of each source that has an API."""

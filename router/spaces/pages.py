@@ -5,26 +5,33 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from router.clock import Clock
 from router.config.model import Source
-from router.deadlines import done_within
 from router.errors import StoreUnavailable
 from router.messages.directory import PAGES
 from router.spaces.background import Background
-from router.spaces.client import Access, ApiFailure, ApiOutcome, SpacesClient
+from router.spaces.client import Access, ApiFailure, SpacesClient
 from router.spaces.figures import Standing
 from router.spaces.learner import Learner
+from router.waiting import done_within
 
 log = logging.getLogger("router.spaces")
 
 FIND_SECONDS = 2.0
-"""So long does a message wait for the titles of its pages."""
+"""So long does a message wait for the titles of its pages, and so long do all together that come in a burst."""
+
+RECOVERY = 20.0
+"""So many seconds without any waiting allow for one of it again."""
 
 AT_ONCE = 4
 """Pages of one source."""
+
+MOST_UNDER_WAY = 100
+"""Of one source, with those that wait for their turn: what comes on top is not looked up."""
 
 PAUSE_SECONDS = 60.0
 """No look-ups after one that failed, or came too late: a thousand messages that wait must not wait for each of them."""
@@ -34,7 +41,7 @@ MISSING_SECONDS = 600.0
 
 MOST_MISSING = 5_000
 
-_NOT_FOR_THIS_KEY = 403
+_SHORTEST_WAIT = 0.01
 
 _TOO_SLOW = (
     f"the Spaces API of source {{source}} takes more than {FIND_SECONDS:g} s for a page; messages go without its"
@@ -70,7 +77,8 @@ class Pages:
 
     async def find(self, source: str, wanted: Iterable[tuple[str, str]]) -> None:
         """
-        Look up what is wanted, and learn it. Comes back after two seconds at the latest; never raises.
+        Look up what is wanted, and learn it. Comes back after two seconds at the latest, sooner where others have
+        waited for this source just now; never raises.
 
         What is not there by then goes on in the background, and is there for later messages.
 
@@ -81,9 +89,7 @@ class Pages:
         if look_ups is None:
             return
         tasks = [task for page_id, space_id in dict.fromkeys(wanted) if (task := look_ups.begin(page_id, space_id))]
-        if not await done_within(tasks, self._clock, FIND_SECONDS):
-            look_ups.pause(PAUSE_SECONDS)
-            self._standing.failed(source, PAGES, _TOO_SLOW.format(source=source))
+        await look_ups.patience.wait_for(tasks)
 
     async def stop(self) -> None:
         """Look nothing more up. Safe to call twice."""
@@ -104,16 +110,33 @@ class Pages:
             known = self._by_source[name] = _LookUps(access, self._look_up, self._clock, self._background)
         return known
 
+    def _failed(self, look_ups: _LookUps, problem: str, wait: float | None = None) -> None:
+        """Look nothing more up for a while, and say why, unless that was a key or an address of yesterday."""
+        look_ups.pause(wait or PAUSE_SECONDS)
+        if self._is_current(look_ups):
+            self._standing.failed(look_ups.access.source, PAGES, problem)
+
+    def _is_current(self, look_ups: _LookUps) -> bool:
+        source = self._sources().get(look_ups.access.source)
+        return source is not None and Access.of(source) == look_ups.access
+
     async def _look_up(self, look_ups: _LookUps, page_id: str, space_id: str) -> None:
+        too_slow = _TOO_SLOW.format(source=look_ups.access.source)
+        timer = self._clock.call_later(FIND_SECONDS, partial(self._failed, look_ups, too_slow))
+        try:
+            await self._ask(look_ups, page_id, space_id)
+        finally:
+            timer.cancel()
+
+    async def _ask(self, look_ups: _LookUps, page_id: str, space_id: str) -> None:
         access, source = look_ups.access, look_ups.access.source
         try:
             model = await self._client.page(access, space_id, page_id)
             if not await self._learner.learn(access, PAGES, [model]):
                 look_ups.missed(page_id, space_id)
         except ApiFailure as failure:
-            if failure.outcome is not ApiOutcome.NOT_FOUND and failure.status != _NOT_FOR_THIS_KEY:
-                look_ups.pause(failure.wait or PAUSE_SECONDS)
-                self._standing.failed(source, PAGES, failure.problem)
+            if not failure.is_of_one_page:
+                self._failed(look_ups, failure.problem, failure.wait)
                 return
             look_ups.missed(page_id, space_id)
         except StoreUnavailable:
@@ -122,8 +145,44 @@ class Pages:
             look_ups.pause(PAUSE_SECONDS)
             log.exception("api.bug", extra={"source": source, "asked_for": PAGES})
             return
-        if not look_ups.is_paused:  # what came too late is no proof that the next one comes in time
+        # What came too late is no proof that the next one comes in time.
+        if not look_ups.is_paused and self._is_current(look_ups):
             self._standing.worked(source, PAGES)
+
+
+class _Patience:
+    """
+    How long messages may wait for the pages of one source.
+
+    A lane writes one message at a time, so that each waits for those before it: eight that wait 1.9 s would hold up the
+    last one by 15 s. So the time is shared, and what is not there when it is used up comes in the background.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._left = FIND_SECONDS
+        self._waiting = 0
+        self._reckoned_at = clock.monotonic()
+
+    async def wait_for(self, tasks: Collection[asyncio.Task[None]]) -> None:
+        """Wait until these are done, or the time is used up."""
+        self._reckon()
+        if self._left < _SHORTEST_WAIT or not tasks:
+            return
+        self._waiting += 1
+        try:
+            await done_within(tasks, self._clock, self._left)
+        finally:
+            self._reckon()
+            self._waiting -= 1
+
+    def _reckon(self) -> None:
+        """Take off the time in which somebody has waited, however many; put back some for that in which nobody has."""
+        now = self._clock.monotonic()
+        passed = now - self._reckoned_at
+        self._left += -passed if self._waiting else passed / RECOVERY
+        self._left = min(FIND_SECONDS, max(0.0, self._left))
+        self._reckoned_at = now
 
 
 class _LookUps:
@@ -137,6 +196,7 @@ class _LookUps:
         background: Background,
     ) -> None:
         self.access = access
+        self.patience = _Patience(clock)
         self._look_up = look_up
         self._clock = clock
         self._background = background
@@ -166,7 +226,7 @@ class _LookUps:
         if self.is_paused or self._missing.get(key, 0.0) > self._clock.monotonic():
             return None
         task = self._under_way.get(key)
-        if task is None:
+        if task is None and len(self._under_way) < MOST_UNDER_WAY:
             task = self._under_way[key] = self._background.begin(self._in_turn(page_id, space_id))
         return task
 

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from router.clock import Clock, Timer
 from router.config.model import Source
-from router.deadlines import done_within
 from router.errors import StoreUnavailable
 from router.messages.directory import SPACES, USERS
 from router.spaces.background import Background
 from router.spaces.client import Access, ApiFailure, SpacesClient
 from router.spaces.figures import Standing
 from router.spaces.learner import Learner
+from router.waiting import done_within
 
 log = logging.getLogger("router.spaces")
 
 EVERY_SECONDS = 3600.0
 SOON_SECONDS = 300.0
 """Between two reads that somebody asked for."""
+
+MOST_MISSING = 5_000
+"""People and spaces of a source that are remembered not to be there."""
+
+Met: TypeAlias = tuple[str, str]
+"""Kind and id of somebody, or of a space, that is not known."""
 
 START_SECONDS = 5.0
 """So long does a start wait for names, of all sources together. What is not there by then comes in the background."""
@@ -75,10 +82,15 @@ class Refreshes:
                 refresh = self._by_source[name] = _Refresh(access, self._read, self._clock, self._background)
                 refresh.begin()
 
-    def ask_soon(self, source: str) -> None:
-        """Read a source again, as somebody or a space was met that is not known."""
+    def ask_soon(self, source: str, met: Iterable[Met] | None = None) -> None:
+        """
+        Read a source again, as somebody or a space was met that is not known.
+
+        Args:
+            met: None to read it whoever it was.
+        """
         if (refresh := self._by_source.get(source)) is not None:
-            refresh.ask_soon()
+            refresh.ask_soon(None if met is None else frozenset(met))
 
     async def stop(self) -> None:
         """End at once. Safe to call twice."""
@@ -92,12 +104,14 @@ class Refreshes:
         """Wait until nothing is being read."""
         await self._background.quiet()
 
-    async def _read(self, access: Access) -> float:
-        """Read all people and spaces; for how many seconds the API wants to be left alone."""
-        lists = await asyncio.gather(self._read_list(access, USERS), self._read_list(access, SPACES))
-        if all(is_read for is_read, _ in lists):
+    async def _read(self, access: Access) -> _Read:
+        """Read all people and spaces."""
+        kinds = (USERS, SPACES)
+        lists = await asyncio.gather(*(self._read_list(access, kind) for kind in kinds))
+        complete = frozenset(kind for kind, (is_read, _) in zip(kinds, lists, strict=True) if is_read)
+        if len(complete) == len(kinds):
             self._standing.refreshed(access.source)
-        return max(wait for _, wait in lists)
+        return _Read(complete, max(wait for _, wait in lists))
 
     async def _read_list(self, access: Access, kind: str) -> tuple[bool, float]:
         """Read one list; whether all of it could be read, and for how many seconds the API wants to be left alone."""
@@ -117,13 +131,32 @@ class Refreshes:
         return True, 0.0
 
 
+@dataclass(frozen=True)
+class _Read:
+    """
+    What a read came to.
+
+    Attributes:
+        complete: Kinds of which all were read.
+        wait: Seconds for which the API wants to be left alone.
+    """
+
+    complete: frozenset[str]
+    wait: float
+
+
 class _Refresh:
-    """When one source is read."""
+    """
+    When one source is read.
+
+    Who is met, and not brought by the read that follows, is not there: an account that was deleted, or a space that is
+    not for this key. For them nothing is read before its hour, however often they are met.
+    """
 
     def __init__(
         self,
         access: Access,
-        read: Callable[[Access], Coroutine[Any, Any, float]],
+        read: Callable[[Access], Coroutine[Any, Any, _Read]],
         clock: Clock,
         background: Background,
     ) -> None:
@@ -135,6 +168,8 @@ class _Refresh:
         self._timer: Timer | None = None
         self._due = 0.0
         self._soonest = 0.0
+        self._met: set[Met] = set()
+        self._missing: set[Met] = set()
 
     def begin(self) -> None:
         """Read it now."""
@@ -142,8 +177,14 @@ class _Refresh:
         self._soonest = self._clock.monotonic() + SOON_SECONDS
         self._task = self._background.begin(self._run())
 
-    def ask_soon(self) -> None:
-        """Read it again before the hour is over; a read that is under way will do."""
+    def ask_soon(self, met: frozenset[Met] | None) -> None:
+        """Read it again before the hour is over, unless they are known to be missing; a read under way will do."""
+        if met is not None:
+            met -= self._missing
+            if not met:
+                return
+            if len(self._met) < MOST_MISSING:
+                self._met |= met
         if self._timer is not None and self._soonest < self._due:
             self._wait_until(self._soonest)
 
@@ -154,9 +195,13 @@ class _Refresh:
             self._task.cancel()
 
     async def _run(self) -> None:
-        left_alone = await self._read(self.access)
+        met_before, self._met = self._met, set()
+        read = await self._read(self.access)
+        if len(self._missing) >= MOST_MISSING:
+            self._missing.clear()
+        self._missing |= {each for each in met_before if each[0] in read.complete}
         now = self._clock.monotonic()
-        self._soonest = max(self._soonest, now + left_alone)
+        self._soonest = max(self._soonest, now + read.wait)
         self._wait_until(now + EVERY_SECONDS)
 
     def _wait_until(self, due: float) -> None:

@@ -13,6 +13,9 @@ from router.store.transaction import Transaction
 _CONFIRMED_EVERY = 24 * 3600 * 1000
 """Milliseconds after which what is told again, without any news, is written again: it is not to be forgotten."""
 
+_CLOCKS_DIFFER = 24 * 3600 * 1000
+"""Milliseconds by which a sender's clock may be ahead of ours."""
+
 Learned = tuple[Mapping[str, JSON], Mapping[str, JSON] | None]
 """What is known of an object now; and what was known before the version that was told, where that differs."""
 
@@ -29,11 +32,13 @@ def learn(transaction: Transaction, taught: Taught) -> Learned:
         "SELECT version_at, facts, previous, learned_at FROM objects WHERE source = ? AND kind = ? AND object_id = ?",
         key,
     )
-    version = None if taught.version_at is None else to_ms(taught.version_at)
+    latest = to_ms(taught.learned_at) + _CLOCKS_DIFFER
+    version = None if taught.version_at is None else _believed(to_ms(taught.version_at), latest)
     if row is None:
         _write(transaction, taught, version, taught.facts, None)
         return taught.facts, None
     known_version, text, previous, learned_at = row
+    known_version = None if known_version is None else _believed(known_version, latest)
     known: Mapping[str, JSON] = parse_body(text.encode())
     before = None if previous is None else parse_body(previous.encode())
     if known_version is not None and (version is None or version < known_version):
@@ -47,6 +52,11 @@ def learn(transaction: Transaction, taught: Taught) -> Learned:
     if facts != known or version != known_version or is_stale:
         _write(transaction, taught, version, facts, before)
     return facts, before
+
+
+def _believed(version: int, latest: int) -> int | None:
+    """A version of the far future would be the last one ever; it is none."""
+    return version if version <= latest else None
 
 
 def _write(

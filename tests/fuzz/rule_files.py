@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
+import re
 from collections.abc import Iterator
 from copy import deepcopy
 from typing import TypeAlias
@@ -17,7 +18,7 @@ from router.samples import SAMPLES
 from router.sources import KINDS
 from tests.fuzz.checking import ENVIRON
 from tests.fuzz.conditions import trees
-from tests.fuzz.templates import messages
+from tests.fuzz.templates import expressions, messages
 
 Values: TypeAlias = dict[str, st.SearchStrategy[JSON]]
 Place: TypeAlias = tuple[str | int, ...]
@@ -103,6 +104,7 @@ _RULE: Values = {
     "except": _one_or_many(patterns),
     "when": trees,
     "unless": trees,
+    "if": expressions.filter(lambda text: not {"loop", "m", "rule"} & set(re.findall(r"\w+", text))),
     "subject": messages,
     "format": st.sampled_from(FORMATS),
     "retry": schedules,
@@ -160,6 +162,18 @@ _tables = st.fixed_dictionaries(
     optional={"otherwise": _names},
 )
 _rule = _map({"events": _one_or_many(patterns), "to": _one_or_many(_names) | _tables}, _RULE)
+_test = _map(
+    {"event": st.sampled_from(SAMPLES), "to": _one_or_many(_names) | st.just("nothing")},
+    {
+        "payload": bodies,
+        "with": st.dictionaries(
+            st.sampled_from(["payload.a", "actor.id", "space.id", "page.title"]), bodies, min_size=1
+        ),
+        "rules": st.just("rule 0"),
+        "not_text": st.text("abc", min_size=1, max_size=3),
+        "source": st.sampled_from(SOURCES),
+    },
+)
 _rules = st.one_of(
     _rule,
     st.builds(operator.or_, _rule, _said),
@@ -178,7 +192,10 @@ files: st.SearchStrategy[dict[str, JSON]] = st.fixed_dictionaries(
     optional={
         "defaults": st.fixed_dictionaries(
             {"destinations": _map({}, _COMMON), "rules": _map({}, {"retry": schedules, "stop": st.booleans()})}
-        )
+        ),
+        "tests": st.lists(_test, max_size=3).map(
+            lambda tests: [{"name": f"test {number}"} | test for number, test in enumerate(tests)]
+        ),
     },
 )
 

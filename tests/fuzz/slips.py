@@ -61,7 +61,7 @@ KEYS = (
     *("sources", "destinations", "rules", "defaults", "people", "type", "url", "url_file", "token", "token_file"),
     "sign",
     *("name", "events", "except", "when", "unless", "to", "message", "body", "blocks", "subject", "retry"),
-    *("stop", "enabled"),
+    *("stop", "enabled", "if", "tests", "event", "payload", "with", "text"),
     *("timeout", "concurrency", "rate", "fail_fast", "kind", "site", "unsigned", "smtp", "password", "from"),
     *("evnts", "tokn"),
     *("''", "1", "null", "<<", "?", "*a", "a b", "x" * 200, "${SPACES_TOKEN}", "{{ page.title }}", "any", "all"),

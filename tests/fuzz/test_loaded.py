@@ -15,6 +15,7 @@ from router.config.load import load_text
 from router.config.model import Configuration
 from router.config.problems import ConfigurationInvalid
 from router.delivery.attempt import Attempts
+from router.delivery.testing import run_test
 from router.delivery.trial import sample_event
 from router.destinations.base import Clients
 from router.errors import SignatureMismatch
@@ -124,3 +125,6 @@ def test_what_loads_works(text: str, payload: JSON) -> None:
         with pytest.raises(SignatureMismatch):
             verify([token.reveal() for token in source.tokens], b"x", "0" * 64)
     asyncio.run(_work(loaded, payload))
+    for test in loaded.tests:
+        for mismatch in run_test(test, loaded).mismatches:
+            assert mismatch.sentence or mismatch.expected or mismatch.found

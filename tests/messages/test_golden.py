@@ -149,13 +149,37 @@ def test_hostile_texts_arrive_as_text(name: str, title: str) -> None:
         assert all(url.startswith("https://acme.teamwork.com/") for url in re.findall(r'href="([^"]*)', mail.html))
 
 
-@pytest.mark.parametrize("kind", ["page", "comment"])
-def test_what_is_private_is_not_quoted(kind: str) -> None:
-    """The content of a private page or comment stays where it is; that something happened is told."""
-    body = {kind: {"id": 1, "isPrivate": True, "content": "<p>secret</p>", "createdBy": {"id": 9, "name": "Kim Osei"}}}
+@pytest.mark.parametrize("nothing", ["\u200b", "\u202e\u2066", "\u200d \u200e", "\u3164", "\x00\x1b", "\ufeff\u00ad"])
+def test_titles_and_names_that_show_nothing_count_as_unknown(nothing: str) -> None:
+    """They leave no empty bold, no link without words, and no button text of nothing."""
+    model = {"id": 1, "title": nothing, "space": {"id": 4, "name": nothing}, "updatedBy": {"id": 9, "name": nothing}}
+    namespace = namespace_of("page.updated", {"page": model})
+    for wanted in FORMATS:
+        for kind in ("slack", "log"):
+            for text in texts_of(written(kind, wanted, namespace)):
+                assert nothing not in text
+                assert "**" not in text
+        assert written("slack", "compact", namespace).text.strip() == "Someone updated a page"
+
+
+def test_a_title_cannot_turn_a_line_around() -> None:
+    """Marks that change the direction of what follows are taken out; letters of any direction stay."""
+    namespace = namespace_of(
+        "page.updated", {"page": {"id": 1, "title": "abc\u202edef \u05d0\u05d1 \U0001f468\u200d\U0001f469"}}
+    )
+    shown = written("slack", "compact", namespace).text
+    assert "*abcdef \u05d0\u05d1 \U0001f468\u200d\U0001f469*" in shown
+
+
+@pytest.mark.parametrize("name", ["page.created", "page.updated", "page.updated.reverted", "comment.created"])
+def test_what_is_private_is_not_quoted(name: str) -> None:
+    """What stands in a private page or comment, or was said of its change, stays there; that it happened is told."""
+    by = {"id": 9, "name": "Kim Osei"}
+    model = {"id": 1, "isPrivate": True, "content": "<p>secret</p>", "changeMessage": "secret, too"}
+    body = {name.partition(".")[0]: {**model, "createdBy": by, "updatedBy": by}}
     for each in KINDS:
         for wanted in FORMATS:
-            told = dump_json(written(each, wanted, namespace_of(f"{kind}.created", body)).as_json()).decode()
+            told = dump_json(written(each, wanted, namespace_of(name, body)).as_json()).decode()
             assert "Kim Osei" in told
             assert "secret" not in told
 

@@ -156,3 +156,21 @@ async def test_what_is_told_again_is_not_forgotten(store: Store) -> None:
         await store.learn([Taught("spaces", "users", "9", START, {"name": "Ada"}, START + hours * HOUR)])
     assert await store.forget_objects(START + day, 10) == 0
     assert await store.forget_objects(START + 2 * day, 10) == 1
+
+
+async def test_a_version_of_the_far_future_does_not_hold_for_ever(store: Store) -> None:
+    """Or one body could name somebody for good; one that was believed before is not any more."""
+    future = START + timedelta(days=3000)
+    await store.learn([page(title="A")])
+    assert (await store.learn([page(future, title="POISON")]))[0].facts == {"title": "A"}
+    late = Taught("spaces", "pages", "1", future, {"title": "POISON"}, future)
+    assert (await store.learn([late]))[0].facts == {"title": "POISON"}
+    assert (await store.learn([page(START + HOUR, object_id="1", title="True")]))[0].facts == {"title": "True"}
+
+
+async def test_a_second_change_at_the_same_time_tells_what_it_changed(store: Store, values: Values) -> None:
+    """Clocks of senders tell seconds: a rename and a trip to the trash may be one second."""
+    await store.accept(values.event(b"1"), [], page(title="A", state="active"))
+    await store.accept(values.event(b"2"), [], page(START + HOUR, title="B", state="active"))
+    accepted = await store.accept(values.event(b"3"), [], page(START + HOUR, title="B", state="removed"))
+    assert accepted.before == {"title": "B", "state": "active"}

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from router.messages.entities import resolve_entities
+from router.messages.unseen import without_unseen
 
 LONGEST_HTML = 262_144
 """Characters of HTML that are looked at; what follows is left out."""
@@ -37,10 +38,6 @@ _ATTRIBUTE = re.compile(r"([^\s/>=\"']++)\s*+(?:=\s*+(?:\"([^\"]*+)|'([^']*+)|([
 _LANGUAGE = re.compile(r"\blang(?:uage)?-([A-Za-z0-9+#.-]{1,20})")
 _MOST_ATTRIBUTES = 100
 _LONGEST_DESCRIPTION = 500
-# Controls, and what shows nothing but can break a word apart or turn a line around.
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
 
 
 def tokens(source: str, most: int) -> Iterator[tuple[str, str]]:
@@ -64,7 +61,7 @@ def tokens(source: str, most: int) -> Iterator[tuple[str, str]]:
 
 def plain(text: str) -> str:
     """Resolve the entities of a text, and take out what shows nothing."""
-    return _UNSEEN.sub("", resolve_entities(text))
+    return without_unseen(resolve_entities(text))
 
 
 def attributes(written: str) -> dict[str, str]:
@@ -82,7 +79,7 @@ def attributes(written: str) -> dict[str, str]:
 
 def value(written: str) -> str:
     """Resolve the entities of an attribute. Without a semicolon it is none here: addresses hold `?a=1&copy=2`."""
-    return _UNSEEN.sub("", resolve_entities(written, needs_semicolon=True))
+    return without_unseen(resolve_entities(written, needs_semicolon=True))
 
 
 def picture_words(written: str) -> str:
