@@ -519,3 +519,25 @@ async def test_alerts_wait_for_a_store_that_fails(tmp_path: Path) -> None:
             await admins.wait_for(1)
             await router.advance(minutes=30)
             assert [alert(request)["count"] for request in admins.received] == [1]
+
+
+@pytest.mark.parametrize("name", ["alert.dead", "Alert", "alert.j2", "alert.compact"])
+async def test_no_sender_puts_words_into_the_mouth_of_the_router(name: str, tmp_path: Path) -> None:
+    """An event from outside that is called like an alert reads like any other event, whatever its body says."""
+    text = """
+destinations: {docs: {type: log}}
+rules: [{name: everything, events: "**", to: docs}]
+"""
+    forged = {
+        "title": "The router is broken",
+        "text": "Log in anew.",
+        "points": ["a"],
+        "advice": "https://evil.example",
+    }
+    async with RunningRouter(tmp_path, text) as router:
+        await router.accept(name, json.dumps({"alert": forged}).encode())
+        await router.settle()
+        (delivery,) = await router.deliveries()
+        sent = (await router.get(f"deliveries/{delivery['id']}"))["message"]["text"]
+        assert sent.startswith("Alert")
+        assert "evil.example" not in sent

@@ -66,7 +66,8 @@ def test_the_message_is_what_goes_out() -> None:
     event = make_own_event("alert.dead", OWN_SOURCE, dump_json({"alert": deaths()}), event_id=1, at=START)
     namespace = build_namespace(event, DEFAULT_KIND, None)
     assert namespace["event"]["title"] == "2 messages to docs could not be delivered"
-    message = Renderer({}).render(MessageSpec(), Style(Markup.TEXT, "text", forwards_as_is=False), namespace)
+    by_no_rule = namespace | {"rule": {"name": ""}}
+    message = Renderer({}).render(MessageSpec(), Style(Markup.TEXT, "text", forwards_as_is=False), by_no_rule)
     assert message.text == block("text").strip()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from router.config.problems import (
     format_github,
     format_json,
     format_text,
+    named,
     ordered,
     summary,
 )
@@ -389,6 +391,20 @@ class TestFiles:
         assert "slack/page.yaml:1:1: slack/page.j2 has the same name, and nothing would use this file" in told
         assert "slak/page.j2:1:1: nothing uses this template" in told
         assert "did you mean 'slack'?" in told
+
+    @pytest.mark.timeout(20)
+    def test_pipes_are_told_and_not_waited_for(self, tmp_path: Path) -> None:
+        """Nobody may ever write into one: a template or a secret in a pipe would hold up the load for ever."""
+        path = self.write(tmp_path, SMALL.replace('token: "${SPACES_TOKEN}"', "token_file: token"))
+        folder = tmp_path / "templates" / "slack"
+        folder.mkdir(parents=True)
+        for pipe in (folder / "page.j2", folder / "space.yaml", tmp_path / "token"):
+            os.mkfifo(pipe)
+        with pytest.raises(ConfigurationInvalid) as raised:
+            load(path, ENVIRON)
+        reason = "cannot be read: it is a pipe or a device; expected a file"
+        told = [problem.message for problem in raised.value.problems]
+        assert told == [f"token_file: the file {named(tmp_path / 'token')} {reason}", *[f"the template {reason}"] * 2]
 
     def test_a_copy_of_the_examples_folder_loads(self, tmp_path: Path) -> None:
         """Whoever copies the example finds the built-in templates without copying them."""

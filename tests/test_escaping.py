@@ -277,6 +277,25 @@ class TestMentions:
         assert self.shown(message) == slack
         assert self.shown(message, Style(Markup.TEXT, "text", False)) == text
 
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("{{ actor.mention }}", "Ada &amp; &lt;Byrne&gt;"),
+            ("by {{ actor.mention or 'Someone' }}", "by Ada &amp; &lt;Byrne&gt;"),
+            ("{{ 'by ' ~ actor.mention }}", "by Ada &amp; &lt;Byrne&gt;"),
+        ],
+    )
+    def test_a_mention_names_where_slack_calls_nobody(self, text: str, shown: str) -> None:
+        """Headers and buttons are plain text to Slack: a mention would stand there as the id of the person."""
+        header = {"type": "header", "text": {"type": "plain_text", "text": text}}
+        section = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+        namespace = build_namespace(
+            make_event("page.updated", {"page": {"updatedBy": {"id": 9}}}), SPACES, None, self.NAMES
+        )
+        plain, markup = RENDERER.render(MessageSpec(blocks=[header, section]), SLACK, namespace).blocks
+        assert plain["text"]["text"] == shown
+        assert "<@U024BE7LH>" in markup["text"]["text"]
+
     def test_a_mention_in_json_is_the_name(self) -> None:
         """Also inside of what `tojson` writes."""
         assert '"mention":"Ada & <Byrne>"' in self.shown("{{ actor | tojson }}", Style(Markup.TEXT, "text", False))

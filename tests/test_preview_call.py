@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
+from router.config.load import load_text
+from router.delivery.preview import Bounds, imagine
+from router.delivery.preview import preview as judge
 from router.samples import SAMPLES, sample
 from tests.admin_calls import ask
+from tests.fakes import START, Clock
 from tests.running import TOKEN, RunningRouter
 from tests.sinks import Sink
 from tests.waiting import until
@@ -367,13 +371,17 @@ async def test_a_preview_shows_so_many_messages_and_no_more(router: RunningRoute
     assert shown[50:] == ["not written: a preview shows 50 messages at most"] * 10
 
 
+LONG_TEXT = TEXT[: TEXT.index("  - name")] + "".join(
+    f'  - {{name: r{number}, events: "*", to: chat, message: "{number} {{{{ page.title }}}}"}}\n'
+    for number in range(1_500)
+)
+"""Takes seconds."""
+
+
 async def test_a_long_rule_text_holds_nobody_up(router: RunningRouter, sink: Sink) -> None:
     """While a large text is read, events are taken, sent and shown; a second text waits for its turn."""
-    head = TEXT[: TEXT.index("  - name")]
-    rule = '  - {name: r%d, events: "*", to: chat, message: "%d {{ page.title }}"}\n'
-    text = head + "".join(rule % (number, number) for number in range(1_500))
-    first = asyncio.create_task(preview(router, event="page.updated", rules=text))
-    await until(router.app._parts.compiling.locked)
+    first = asyncio.create_task(preview(router, event="page.updated", rules=LONG_TEXT))
+    await until(lambda: router.app._parts.compiling.is_taken)
     second = asyncio.create_task(preview(router, event="page.updated", rules=TEXT))
     number = await router.accept("page.updated")
     await router.settle()
@@ -381,3 +389,51 @@ async def test_a_long_rule_text_holds_nobody_up(router: RunningRouter, sink: Sin
     assert not first.done()
     assert not second.done()
     assert [(await task)[0] for task in (first, second)] == [200, 200]
+
+
+async def test_rule_texts_beyond_two_that_wait_are_refused(router: RunningRouter) -> None:
+    """Callers are told to come again; who gives up makes room at once, and nothing is done for them."""
+    turns = router.app._parts.compiling
+    first = asyncio.create_task(preview(router, event="page.updated", rules=LONG_TEXT))
+    await until(lambda: turns.is_taken)
+    waiting = [asyncio.create_task(preview(router, event="page.updated", rules=TEXT)) for _ in range(2)]
+    await until(lambda: turns.waiting == 2)
+    answered = await router.post("/api/v1/preview", {"event": "page.updated", "rules": TEXT})
+    assert (answered.status_code, answered.json()["error"]) == (503, "too_many_previews")
+    assert answered.headers["Retry-After"] == "5"
+    assert (await preview(router, event="page.updated"))[0] == 200
+    waiting[0].cancel()
+    await until(lambda: turns.waiting == 1)
+    assert not first.done()
+    waiting[0] = asyncio.create_task(preview(router, event="page.updated", rules=TEXT))
+    assert [(await task)[0] for task in (first, *waiting)] == [200, 200, 200]
+    assert not turns.is_taken
+
+
+class Hurried(Clock):
+    """Whoever looks at it twice finds that a second has passed."""
+
+    def monotonic(self) -> float:
+        self.advance(seconds=1)
+        return super().monotonic()
+
+
+def six_messages(bounds: Bounds) -> list[str]:
+    """Of a preview within bounds that has six messages to write, what is wrong with each that it tells of."""
+    rules = "".join(f"  - {{name: r{number}, events: page.*, to: chat, message: hello}}\n" for number in range(6))
+    known = {"SPACES_TOKEN": TOKEN, "SLACK_URL": "http://127.0.0.1/"}
+    by = load_text(TEXT[: TEXT.index("  - name")] + rules, "rules", known)
+    event = imagine("page.updated", sample("page.updated"), None, by, number=1, at=START)
+    return [draft.error for draft in judge(event, by, bounds=bounds).drafts]
+
+
+def test_a_preview_has_three_seconds() -> None:
+    """What would take longer is not written, and says so."""
+    late = "not written: a preview writes messages for 3 s at most"
+    assert six_messages(Bounds(Hurried(), lambda: True)) == ["", "", late, late, late, late]
+
+
+def test_nothing_is_written_for_who_has_gone() -> None:
+    """The work ends before the next message."""
+    looks = iter([True, True, False])
+    assert six_messages(Bounds(Clock(), lambda: next(looks))) == ["", ""]

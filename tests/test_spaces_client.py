@@ -6,15 +6,18 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from router.clients import make_http_client
+from router.messages.directory import USERS, Directory
 from router.secret import Secret
 from router.spaces.client import (
     LONGEST_WAIT,
     MOST_ANSWER_BYTES,
+    MOST_AT_ONCE,
     MOST_OBJECTS,
     MOST_REQUESTS,
     REQUEST_SECONDS,
@@ -23,6 +26,9 @@ from router.spaces.client import (
     ApiOutcome,
     SpacesClient,
 )
+from router.spaces.learner import LEARNED_AT_ONCE, Learner
+from router.store.records import Taught
+from router.store.sqlite import SqliteStore
 from tests.fakes import Clock
 from tests.sinks import Sink, cut_off, endless, garbage, refused_port
 from tests.spaces_api import KEY, SpacesApi, page, space, user
@@ -121,10 +127,29 @@ async def test_a_list_without_an_end(api: SpacesApi, asking: Asking) -> None:
 
 
 async def test_what_is_no_object_is_left_out(api: SpacesApi, asking: Asking) -> None:
-    """Whatever else stands in a list or beside it, the people in it are read."""
-    told = {"users": [None, 7, user(9), "x", [], {"id": None}], "included": 5, "meta": [], "errors": None}
+    """Whatever else stands in a list or beside it, the people in it are read; each once, and none without an id."""
+    strange: list[Any] = [None, 7, "x", [], {"id": None}, {"id": "x" * 101}, {"id": [9]}]
+    told = {"users": [*strange, user(9), user(9)], "included": 5, "meta": [], "errors": None}
     api.answer_with(200, json.dumps(told))
-    assert await asking.listed(api.url) == [9, None]
+    assert await asking.listed(api.url) == [9]
+
+
+async def test_more_than_was_asked_for(api: SpacesApi, asking: Asking) -> None:
+    """Of one answer a thousand objects are taken; the next request goes on after them."""
+    api.answer_with(200, json.dumps({"users": [{"id": number} for number in range(1, 5001)]}))
+    assert await asking.listed(api.url) == [*range(1, MOST_AT_ONCE + 1)]
+    assert [asked.split("pageOffset=")[1] for asked in api.asked] == ["0", "1000"]
+
+
+async def test_what_comes_again_counts_too(api: SpacesApi, asking: Asking) -> None:
+    """A server that sends one new object among a thousand known ones is not read four hundred times."""
+    known = [{"id": number} for number in range(2, MOST_AT_ONCE + 1)]
+    told: list[Any] = []
+    async for models in asking.client.listed(Access("spaces", api.url, Secret(KEY)), "users"):
+        told += models
+        api.answer_with(200, json.dumps({"users": [{"id": 10_000 + len(api.asked)}, *known]}))
+    assert len(api.asked) <= 1 + MOST_OBJECTS // MOST_AT_ONCE
+    assert len({model["id"] for model in told}) == len(told)
 
 
 async def test_a_single_page(api: SpacesApi, asking: Asking) -> None:
@@ -232,7 +257,7 @@ async def test_a_wish_to_be_left_alone(
         (b'{"users": null}', "JSON that has no users"),
         (b'{"users": {"9": {}}}', "JSON that has no users"),
         (b'{"spaces": []}', "JSON that has no users"),
-        (json.dumps({"users": [user(n, email="x" * 500) for n in range(9000)]}).encode(), "more than 4 MiB"),
+        (json.dumps({"users": [user(n, email="x" * 500) for n in range(2000)]}).encode(), "more than 1 MiB"),
     ],
 )
 async def test_answers_that_are_none(body: bytes, says: str, api: SpacesApi, asking: Asking) -> None:
@@ -298,3 +323,32 @@ async def test_spaces_have_their_own_words(api: SpacesApi, asking: Asking) -> No
     """What a space is called comes as `title` and `code`."""
     api.spaces = {7: space(7, "Sales", "sales")}
     assert await asking.listed(api.url, "spaces") == [7]
+
+
+async def test_a_page_may_be_larger_than_a_list(api: SpacesApi, asking: Asking) -> None:
+    """Its whole text comes with it."""
+    api.pages[5148] = page(5148, content="x" * 2_000_000)
+    assert (await asking.page(api.url))["id"] == 5148
+
+
+# What is learned of it
+
+
+async def test_what_an_api_tells_is_known_some_at_a_time(tmp_path: Path) -> None:
+    """Each commit is known before the next is begun, so what an event tells in between is not undone by it."""
+    clock, directory = Clock(), Directory()
+    store = SqliteStore(tmp_path / "router.db", clock=clock)
+    await store.open()
+    models = [user(number) for number in range(1, 3 * LEARNED_AT_ONCE)]
+    learner, access = Learner(store, directory, clock), Access("spaces", "http://127.0.0.1/", Secret(KEY))
+    learning = asyncio.create_task(learner.learn(access, USERS, models))
+    while directory.find("spaces", USERS, "1") is None:  # noqa: ASYNC110 - nobody is told of the first of three commits
+        await asyncio.sleep(0)
+    assert directory.find("spaces", USERS, str(len(models))) is None
+    newer = Taught("spaces", USERS, "1", clock.now(), {"name": "Ada King"}, clock.now())
+    for known in await store.learn([newer]):
+        directory.learn(known.source, known.kind, known.object_id, known.facts)
+    assert await learning == len(models)
+    assert (directory.find("spaces", USERS, "1") or {})["name"] == "Ada King"
+    assert directory.counts() == {("spaces", USERS): len(models)}
+    await store.close()

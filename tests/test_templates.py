@@ -53,6 +53,27 @@ def test_a_person_who_changes_their_own_account_is_named_once() -> None:
     assert message("text", "user.updated", {"user": user}).text == "Ada Byrne updated their own account"
 
 
+@pytest.mark.parametrize("wanted", FORMATS)
+@pytest.mark.parametrize("folder", MARKUPS)
+def test_a_removal_of_thousands_of_permissions(folder: str, wanted: Format) -> None:
+    """Ten people are named, and the rest is counted, however many there are."""
+    people = [{"requester": {"id": number, "name": f"Person {number}"}, "role": "edit"} for number in range(1, 15)]
+    removed = [{"id": 1}, *people, *({"id": number} for number in range(60_000))]
+    told = message(folder, "pagepermissions.deleted", {"pagepermissions": removed}, wanted)
+    shown = told.blocks[2]["text"]["text"] if told.blocks else told.text
+    assert "removed 60015 permissions on a page" in (told.blocks[1]["text"]["text"] if told.blocks else told.text)
+    if wanted == "full":
+        assert "Person 10: edit\nand 60005 more" in shown
+        assert "Person 11" not in shown
+
+
+@pytest.mark.parametrize("items", [5, "x" * 200, {"a": 1}, None])
+def test_permissions_that_are_none(items: JSON) -> None:
+    """A body may have anything in the place of the list."""
+    body = {"pagepermissions": {"items": items}}
+    assert message("text", "pagepermissions.deleted", body, "full").text == "Someone removed permissions on a page"
+
+
 def test_bold_ends_where_it_should() -> None:
     """An asterisk in a title cannot end the bold around it, nor begin one."""
     text = message("slack", "page.created", {"page": {"id": 1, "title": "a *b* c*"}}).text

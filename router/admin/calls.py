@@ -324,7 +324,7 @@ _PREVIEW = Call(
     },
     required=("event",),
     example={"event": "page.updated", "payload": {"page": {"id": 5148, "title": "Release checklist"}}},
-    codes={422: ("unknown_source",)},
+    codes={422: ("unknown_source",), 503: ("too_many_previews",)},
     more={422: "InvalidRules"},
 )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from router.admin.tails import Tails
+from router.admin.turns import Turns
 from router.clock import Clock
 from router.config.reload import Reloader, RuleSets
 from router.delivery.lanes import Lanes
@@ -17,6 +18,9 @@ from router.messages.directory import Directory
 from router.secret import Redactor
 from router.spaces.names import ApiNames
 from router.store.base import Store
+
+MOST_WAITING = 2
+"""Rule texts that wait until another one is compiled and judged by, each of which may take some seconds."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Parts:
         queue_limit: Deliveries that are not final, beyond which no event is taken.
         tails: Who follows events and deliveries as they happen.
         free_bytes: Tells the free bytes on the disk of the store, or raises OSError.
-        compiling: Held by whoever compiles a rule text that came with a request: one at a time.
+        compiling: Turns of those who compile a rule text that came with a request: one at a time.
     """
 
     store: Store
@@ -49,4 +53,4 @@ class Parts:
     queue_limit: int
     tails: Tails
     free_bytes: Callable[[], int]
-    compiling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    compiling: Turns = field(default_factory=partial(Turns, MOST_WAITING))

@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from router.admin.handler import AdminHandler
+from router.admin.handler import RETRY_AFTER_SECONDS, AdminHandler
+from router.admin.parts import MOST_WAITING
 from router.admin.query import read_object, read_text
 from router.admin.refusal import Refused, bad_request
+from router.admin.turns import TooManyWaiting, Turn
 from router.background import in_background
 from router.config.load import load_text
 from router.config.model import Configuration
 from router.config.problems import ConfigurationInvalid, did_you_mean, listed, named, summary
 from router.delivery.judging import explain
 from router.delivery.naming import Naming, copy_known
-from router.delivery.preview import MOST_WRITTEN, Preview, choose_source, drafts, imagine, preview
+from router.delivery.preview import Bounds, Preview, choose_source, drafts, imagine, preview
 from router.errors import UnreadableBody
 from router.events import Event
 from router.ids import IdSource
@@ -50,9 +52,13 @@ class PreviewHandler(AdminHandler):
 
     A text that came with the request reaches no secret: references stay unresolved, and no file is read for it. It is
     compiled and used in a thread, and of several one at a time, for it may take long; what runs is not touched by it.
+    What nobody waits for any more is not begun, and no further message is written for it.
     """
 
     methods = ("POST",)
+
+    _turn: Turn | None = None
+    _is_wanted = True
 
     async def post(self) -> None:
         self.query()
@@ -61,9 +67,29 @@ class PreviewHandler(AdminHandler):
             found = await self._by_today(wish)
             self.answer(await asyncio.to_thread(self.shown.preview, found))
             return
-        async with self.parts.compiling:
-            answer = await self._by_text(wish, wish.rules)
-        self.answer(answer)
+        answer = await self._in_turn(wish, wish.rules)
+        if answer is not None:
+            self.answer(answer)
+
+    def on_connection_close(self) -> None:
+        super().on_connection_close()
+        self._is_wanted = False
+        if self._turn is not None:
+            self._turn.leave()
+
+    async def _in_turn(self, wish: _Wish, text: str) -> Mapping[str, JSON] | None:
+        """Wait until no other text is worked on; None where nobody waits for an answer any more."""
+        turns = self.parts.compiling
+        try:
+            turn = self._turn = turns.ask()
+        except TooManyWaiting:
+            sentence = f"a rule text is judged by already, and {MOST_WAITING} more wait; try again later"
+            raise Refused(503, "too_many_previews", sentence, {"Retry-After": str(RETRY_AFTER_SECONDS)}) from None
+        try:
+            await turn.wait()
+            return await self._by_text(wish, text) if self._is_wanted else None
+        finally:
+            turns.end(turn)
 
     async def _by_today(self, wish: _Wish) -> Preview:
         """Judge by what runs. Its rules and templates belong to the event loop, which gets its turn in between."""
@@ -72,7 +98,7 @@ class PreviewHandler(AdminHandler):
         verdicts = explain(event, today, directory)  # by what is in memory, as an event that comes
         event = await self._with_names(event, today)
         written = []
-        for draft in drafts(event, verdicts, today, directory, most=MOST_WRITTEN):
+        for draft in drafts(event, verdicts, today, directory, bounds=self._bounds()):
             written.append(draft)
             await asyncio.sleep(0)
         return Preview(event, today.hash, verdicts, written)
@@ -91,9 +117,12 @@ class PreviewHandler(AdminHandler):
         alone = replace(event)  # without what was worked out here, which leads to the directory
 
         def judge() -> Mapping[str, JSON]:
-            return self.shown.preview(preview(alone, by, known, most=MOST_WRITTEN))
+            return self.shown.preview(preview(alone, by, known, bounds=self._bounds()))
 
         return await in_background(judge, "preview")
+
+    def _bounds(self) -> Bounds:
+        return Bounds(self.parts.clock, lambda: self._is_wanted)
 
     async def _with_names(self, event: Event, by: Configuration) -> Event:
         """Have at hand what is known of the objects of an event, and of its own as it was before."""

@@ -20,6 +20,7 @@ CODES = {
     "unused-destination": "no rule sends to a destination",
     "hidden-rule": "an earlier rule with `stop: true` takes every event of a rule",
     "secret-in-file": "a secret stands in the rule file itself",
+    "key-in-clear": "the API key of a source is sent over `http://` to another machine",
     "nobody-told": "`expect_every` without `defaults.alerts`: when no event comes, nobody is told",
     "switched-off": "`fallback` or `defaults.alerts` names a destination that is switched off",
     "unresolved-reference": "a `${NAME}` in the text of a message, or a `$NAME` without braces: both are plain text",

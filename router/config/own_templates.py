@@ -8,6 +8,7 @@ from pathlib import Path
 
 import router
 from router.config.nodes import Place
+from router.config.outside_files import read_beginning
 from router.config.problems import did_you_mean
 from router.config.reading import Reading
 from router.messages.library import FOLDERS, SHARED, STRUCTURE_SUFFIX, SUFFIX, SUFFIXES
@@ -59,8 +60,7 @@ def _is_built_in(folder: Path) -> bool:
 
 def _read(path: Path, reading: Reading) -> str | None:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = read_beginning(path, MAX_BYTES + 1)
     except OSError as error:
         reading.error(Place(1, 1), f"the template cannot be read: {error.strerror or 'unknown reason'}", file=str(path))
         return None

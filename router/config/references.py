@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from router.config.keys import fields_of, models_in, takes_secret
 from router.config.nodes import Entry, Mapping, Node, Place, Scalar, Sequence
+from router.config.outside_files import read_beginning
 from router.config.places import locate_offset
 from router.config.problems import named
 from router.config.reading import Reading
@@ -230,8 +231,7 @@ def _content(entry: Entry, key: str, reading: Reading, outside: Outside) -> Scal
 
 def _read_secret(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_SECRET_BYTES + 1)
+        content = read_beginning(path, MAX_SECRET_BYTES + 1)
         text = content.decode("utf-8-sig").rstrip("\r\n")
     except FileNotFoundError:
         raise _Unset("does not exist; file names are relative to the folder of the rule file") from None

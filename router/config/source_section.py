@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Annotated, get_args
+from urllib.parse import urlsplit
 
 from annotated_types import Ge, Le
 from pydantic import AfterValidator, Field, WithJsonSchema
@@ -17,6 +18,7 @@ from router.config.people_section import PEOPLE, SPACES, read_given
 from router.config.problems import did_you_mean, listed, named
 from router.config.reading import Reading
 from router.config.references import Outside, expand, read_files
+from router.config.settings import Address
 from router.config.validate import Section, fit
 from router.destinations.address import WebAddress, without_template
 from router.fields import Duration, Model, TextOrTexts, shape, whole
@@ -173,6 +175,12 @@ def _api(keys: SourceKeys, node: Mapping, reading: Reading) -> str | None:
     if keys.api is not None:
         if "?" in keys.api.rest or "#" in keys.api.rest:
             reading.error(node.entries["api"], "api has a query; expected an address such as that of the default")
+        elif keys.api.scheme == "http" and not _is_loopback(keys.api):
+            reading.warn(
+                node.entries["api"],
+                "key-in-clear",
+                "the API key is sent in clear over http://, where others can read it; write https://",
+            )
         return keys.api.text.rstrip("/")
     if keys.site is None:
         if not reading.lenient:
@@ -223,3 +231,7 @@ def _check_site(site: str | None, node: Mapping, reading: Reading) -> None:
         reading.error(value, f"{shown} has {what}; {_EXPECTED_SITE}{hint}")
     elif not _HOST.fullmatch(site) and not reading.lenient:
         reading.error(value, f"{shown} is no host name; expected one such as acme.teamwork.com")
+
+
+def _is_loopback(api: WebAddress) -> bool:
+    return Address(urlsplit(api.origin).hostname or "", 0).is_loopback

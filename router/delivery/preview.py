@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from router.clock import Clock
 from router.config.model import Configuration, Source
 from router.delivery.attempt import EMPTY_MESSAGE, make_outgoing, write_message
 from router.delivery.judging import explain
@@ -19,6 +20,9 @@ from router.sources import DEFAULT_KIND
 
 MOST_WRITTEN = 50
 """Messages that are written for one preview which came by the API; each may take half a second."""
+
+MOST_SECONDS = 3.0
+"""So long may it take to write them: none is begun after that."""
 
 SOME_SOURCE = "spaces"
 """Stands for the source of an event where a rule set has none that could be made."""
@@ -64,6 +68,28 @@ class Preview:
         return [verdict.rule for verdict in self.verdicts if verdict.matched]
 
 
+class Bounds:
+    """
+    How much is written for one preview that came by the API; its time begins now.
+
+    Args:
+        is_wanted: Whether somebody still waits for it.
+    """
+
+    def __init__(self, clock: Clock, is_wanted: Callable[[], bool]) -> None:
+        self._clock = clock
+        self._ends_at = clock.monotonic() + MOST_SECONDS
+        self.is_wanted = is_wanted
+
+    def why_not(self, written: int) -> str:
+        """Say why no further message is written after so many; empty where one may be."""
+        if written >= MOST_WRITTEN:
+            return f"a preview shows {MOST_WRITTEN} messages at most"
+        if self._clock.monotonic() >= self._ends_at:
+            return f"a preview writes messages for {MOST_SECONDS:g} s at most"
+        return ""
+
+
 def choose_source(event_name: str, by: Configuration) -> Source | None:
     """Choose where an event would come from: the first source whose product sends such events, else the first."""
     sources = list(by.sources.values())
@@ -97,16 +123,18 @@ def imagine(name: str, body: bytes, source: Source | None, by: Configuration, *,
     )
 
 
-def preview(event: Event, by: Configuration, directory: Directory | None = None, *, most: int | None = None) -> Preview:
+def preview(
+    event: Event, by: Configuration, directory: Directory | None = None, *, bounds: Bounds | None = None
+) -> Preview:
     """
     Say what each rule makes of an event, and write what would be sent.
 
     Args:
         directory: What is known of people, spaces and pages; None for the rule file's own names alone.
-        most: So many messages are written at most; None for all.
+        bounds: Of what is written; None to write everything.
     """
     verdicts = explain(event, by, directory)
-    return Preview(event, by.hash, verdicts, list(drafts(event, verdicts, by, directory, most=most)))
+    return Preview(event, by.hash, verdicts, list(drafts(event, verdicts, by, directory, bounds=bounds)))
 
 
 def drafts(
@@ -115,13 +143,19 @@ def drafts(
     by: Configuration,
     directory: Directory | None = None,
     *,
-    most: int | None = None,
+    bounds: Bounds | None = None,
 ) -> Iterator[Draft]:
-    """Write what would be sent, one message at a time, so that others may have their turn between two."""
+    """
+    Write what would be sent, one message at a time, so that others may have their turn between two.
+
+    Ends where nobody wants it any more.
+    """
     routes = (Route(verdict.rule, name) for verdict in verdicts if verdict.matched for name in verdict.destinations)
     for place, route in enumerate(routes):
-        if most is not None and place >= most:
-            yield Draft(route.rule, route.destination, error=f"not written: a preview shows {most} messages at most")
+        if bounds is not None and not bounds.is_wanted():
+            return
+        if bounds is not None and (why := bounds.why_not(place)):
+            yield Draft(route.rule, route.destination, error=f"not written: {why}")
         else:
             yield _draft(event, route, by, directory)
 

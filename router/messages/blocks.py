@@ -123,13 +123,10 @@ def _fit_text(text: JSON, limit: int, more: str = "") -> Any:
     if not isinstance(text, dict):
         return text
     found = text.get("text")
-    # A text that is one expression has the value's own type.
-    words = dump_json(found).decode() if isinstance(found, bool | int | float) else found
-    if words is None or (isinstance(words, str) and not words.strip()):
+    # A text that is one expression has the value's own type, and Slack would refuse the message for any but a text.
+    words = (found if isinstance(found, str) else dump_json(found).decode()).strip()
+    if not words or found in (None, [], {}):
         return None
-    if not isinstance(words, str):
-        return text
-    words = words.strip()
     is_markup = text.get("type") == "mrkdwn"
     fitted = {**text, "text": cut_slack(words, limit, more if is_markup else "")}
     return {**fitted, "verbatim": text.get("verbatim", True)} if is_markup else fitted

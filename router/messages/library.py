@@ -17,6 +17,8 @@ from router.payload import JSON
 FOLDERS = ("email", "slack", TEXT_FOLDER)
 SHARED = "shared"
 """Folder of the pieces that messages of every kind include; none of them is a message by itself."""
+ALERT = "alert"
+"""Templates for what the router tells of itself; no event from outside is put into their words."""
 SUFFIX = ".j2"
 STRUCTURE_SUFFIX = ".yaml"
 """Of messages that are Slack's blocks: a map of `text` and `blocks` whose texts are templates."""
@@ -97,17 +99,22 @@ class Library:
         twin = f"{TEXT_FOLDER}/{name.removeprefix(f'{style.folder}/')}"
         return next((each for each in (twin, f"{_without_format(twin)}{SUFFIX}") if self.has(each)), None)
 
-    def for_event(self, folder: str, event_name: str, wanted_format: Format) -> str:
+    def for_event(self, folder: str, event_name: str, wanted_format: Format, *, is_own: bool = False) -> str:
         """
         Find the most specific template of an event, down to the folder's `event`.
 
         At each step from the event's whole name to that, own files stand before built-in ones, and among either of them
         those of the format before those of any.
 
+        Args:
+            is_own: The router made the event itself. Those of senders may be called anything, also `alert.dead`.
+
         Raises:
             KeyError: The folder has no templates.
         """
         words = event_name.lower().split(".")
+        if words[0] == ALERT and not is_own:
+            words = []
         levels = [".".join(words[:count]) for count in range(len(words), 0, -1)]
         for level in (*levels, "event"):
             for name in self._files(f"{folder}/{level}", wanted_format):

@@ -14,7 +14,7 @@ from router.messages.blocks import LONGEST_SLACK_TEXT, fit_blocks
 from router.messages.context import CHANGES, FIXED_WORDS, plain_summary
 from router.messages.dialect import Fault
 from router.messages.environment import TemplateEnvironment, TemplateReader
-from router.messages.escaping import ESCAPINGS, Escaping, cut_slack, html_of_text, slack_link
+from router.messages.escaping import ESCAPINGS, Escaping, cut_slack, escape_slack, html_of_text, slack_link
 from router.messages.failures import failure_sentence
 from router.messages.html import to_text
 from router.messages.inspection import Inspection
@@ -22,7 +22,7 @@ from router.messages.library import STRUCTURE_SUFFIX, Library, is_built_in
 from router.messages.limits import LONGEST_TEXT, Budget, TemplateRefused, check_value
 from router.messages.operators import plain_value
 from router.messages.spec import TEXT_FOLDER, MessageSpec, Style
-from router.messages.structures import Path, fill_structure, plain_path, quote_all, single_expression
+from router.messages.structures import Path, Reader, fill_structure, plain_path, quote_all, single_expression
 from router.messages.unseen import one_line
 from router.payload import JSON, dump_json
 from router.sources import KINDS
@@ -40,6 +40,9 @@ FIRST_WORDS = (
 """Names that a template may begin with, whatever the source; what an event does not have prints as nothing."""
 
 _MOST_COMPILED = 5_000
+
+_SLACK_PLAIN = replace(ESCAPINGS[Markup.SLACK], quote=lambda text: escape_slack(str(text)))
+"""Of Slack's `plain_text`: whoever would be mentioned is named, as a mention would stand there as `<@U024BE7LH>`."""
 
 
 class Renderer:
@@ -68,9 +71,10 @@ class Renderer:
         self._budget = Budget()
         self._quote: Callable[[str], str] = str
         self._environments = {markup: self._environment(ESCAPINGS[markup], markup) for markup in Markup}
+        self._plain = self._environment(_SLACK_PLAIN, Markup.SLACK)
         self._filling = self._environment(Escaping(self._quoted, str), Markup.TEXT)
         self._compiled: dict[tuple[int, str | Path, str], _Compiled] = {}
-        self._chosen: dict[tuple[str, str, Format], str] = {}
+        self._chosen: dict[tuple[str, str, Format, bool], str] = {}
 
     def _environment(self, escaping: Escaping, markup: Markup) -> TemplateEnvironment:
         return TemplateEnvironment(escaping, self._included, self._budget, markup, self._zone)
@@ -180,15 +184,16 @@ class Renderer:
     def _for_event(self, folder: str, spec: MessageSpec, style: Style, namespace: Namespace) -> str:
         """Find the file that speaks of this event."""
         event_name, wanted = namespace["event"]["name"], spec.format or style.format
-        name = self._chosen.get((folder, event_name, wanted))
+        is_own = "rule" in namespace and not namespace["rule"]["name"]  # whatever comes from outside is sent by a rule
+        name = self._chosen.get((folder, event_name, wanted, is_own))
         if name is None:
             try:
-                name = self._library.for_event(folder, event_name, wanted)
+                name = self._library.for_event(folder, event_name, wanted, is_own=is_own)
             except KeyError:
                 raise RenderFailure(f"there are no built-in templates for {folder}; give a message") from None
             if len(self._chosen) >= _MOST_COMPILED:  # senders choose the names of events
                 self._chosen.clear()
-            self._chosen[folder, event_name, wanted] = name
+            self._chosen[folder, event_name, wanted, is_own] = name
         return name
 
     def _file(self, markup: Markup, name: str, namespace: Namespace) -> str:
@@ -198,17 +203,21 @@ class Renderer:
         return str(self._rendered(self._environments[markup], text, key, namespace))
 
     def _body(self, spec: MessageSpec, namespace: Namespace) -> JSON:
-        def fill(text: str, path: Path, _escaped: bool) -> JSON:
+        def fill(text: str, path: Path, _reader: Reader) -> JSON:
             return self._rendered(self._environments[Markup.TEXT], text, path, namespace, typed=True)
 
         return self._structure(spec.body, ("body",), fill)
 
     def _blocks(self, blocks: JSON, path: Path, namespace: Namespace) -> JSON:
         quote = ESCAPINGS[Markup.SLACK].quote
+        environments = {
+            Reader.PROGRAM: self._environments[Markup.TEXT],
+            Reader.MARKUP: self._environments[Markup.SLACK],
+            Reader.PLAIN: self._plain,
+        }
 
-        def fill(text: str, place: Path, escaped: bool) -> JSON:
-            markup = Markup.SLACK if escaped else Markup.TEXT
-            value = self._rendered(self._environments[markup], text, place, namespace, typed=True)
+        def fill(text: str, place: Path, reader: Reader) -> JSON:
+            value = self._rendered(environments[reader], text, place, namespace, typed=True)
             # A list or mapping of the body may hold text objects, so all of its texts are escaped.
             return value if isinstance(value, str) else quote_all(value, quote)
 
@@ -218,7 +227,7 @@ class Renderer:
         except TemplateRefused as error:
             raise RenderFailure(f"{_told(path)}: {error}") from None
 
-    def _structure(self, structure: JSON, path: Path, fill: Callable[[str, Path, bool], JSON]) -> JSON:
+    def _structure(self, structure: JSON, path: Path, fill: Callable[[str, Path, Reader], JSON]) -> JSON:
         try:
             filled = fill_structure(structure, path, fill)
         except TemplateRefused as error:

@@ -8,8 +8,9 @@ stands beside them is left alone.
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -23,18 +24,25 @@ from router.config.model import Source
 from router.destinations.answers import retry_after
 from router.errors import RouterError, UnreadableBody
 from router.messages.directory import PAGES, SPACES, USERS
+from router.messages.learning import id_text
 from router.payload import JSON, parse_body
 from router.secret import Secret
 from router.waiting import in_time
 
 MOST_ANSWER_BYTES = 4 * 1024 * 1024
-"""Of one answer. A hundred people are some 100 KB; a page comes with its whole text."""
+"""Of one answer: a page comes with its whole text."""
+
+MOST_LIST_BYTES = 1024 * 1024
+"""Of an answer with some of a list: a hundred people are some 100 KB."""
 
 PAGE_SIZE = 100
 """Objects asked for at once."""
 
+MOST_AT_ONCE = 1_000
+"""Objects taken of one answer; a server that sends more than was asked for is asked again after these."""
+
 MOST_OBJECTS = 20_000
-"""Of one list; of a longer one the rest is not read."""
+"""Of one list, those that come again included; of a longer one the rest is not read."""
 
 MOST_REQUESTS = 400
 """For one list, however few objects each of them brings."""
@@ -158,15 +166,13 @@ class SpacesClient:
         for _ in range(MOST_REQUESTS):
             query = {"pageSize": PAGE_SIZE, "pageOffset": offset}
             answer = await self._ask(access, f"{kind}.json", kind, query)
-            models = answer[kind]
-            fresh = [model for model in models if isinstance(model, dict) and str(model.get("id")) not in seen]
-            fresh = fresh[: MOST_OBJECTS - len(seen)]
-            seen.update(str(model.get("id")) for model in fresh)
+            models = answer[kind][: min(MOST_AT_ONCE, MOST_OBJECTS - offset)]
+            fresh = list(_unseen(models, seen))
             if fresh:
                 yield fresh
             offset += len(models)
             # Nothing new although more was promised: a server that knows no offsets, and gives the first ones again.
-            if not fresh or len(seen) >= MOST_OBJECTS or not _goes_on(answer, len(models), offset):
+            if not fresh or offset >= MOST_OBJECTS or not _goes_on(answer, len(models), offset):
                 return
 
     async def page(self, access: Access, space_id: str, page_id: str) -> Mapping[str, JSON]:
@@ -189,7 +195,7 @@ class SpacesClient:
     ) -> Mapping[str, JSON]:
         try:
             response = await self._exchange(access, path, query)
-            answer = _read(access, kind, response, self._clock.now(), is_list=query is not None)
+            answer = await _read(access, kind, response, self._clock.now(), is_list=query is not None)
         except ApiFailure as failure:
             self._counted(access.source, failure.outcome)
             raise
@@ -218,7 +224,9 @@ class SpacesClient:
         raise failure
 
 
-def _read(access: Access, kind: str, response: httpx.Response, now: datetime, *, is_list: bool) -> Mapping[str, JSON]:
+async def _read(
+    access: Access, kind: str, response: httpx.Response, now: datetime, *, is_list: bool
+) -> Mapping[str, JSON]:
     """
     Read what was answered: an object that has what was asked for under its name.
 
@@ -227,10 +235,12 @@ def _read(access: Access, kind: str, response: httpx.Response, now: datetime, *,
     """
     if response.status_code != 200:
         raise _refusal(access, kind, response, now, is_list=is_list)
-    if len(response.content) >= MOST_ANSWER_BYTES:
-        raise _failed(access, f"answers with more than {MOST_ANSWER_BYTES >> 20} MiB, which is not read")
+    most = MOST_LIST_BYTES if is_list else MOST_ANSWER_BYTES
+    if len(response.content) >= most:
+        raise _failed(access, f"answers with more than {most >> 20} MiB, which is not read")
     try:
-        answer = parse_body(response.content)
+        # In a thread, for what only looks like JSON may take long; events come in meanwhile.
+        answer = await asyncio.to_thread(parse_body, response.content)
     except UnreadableBody:
         answer = None
     if answer is None:
@@ -263,6 +273,15 @@ def _refusal(access: Access, kind: str, response: httpx.Response, now: datetime,
     if status >= 500:
         return _failed(access, f"has trouble of its own (HTTP {status}); it is asked again later", status, wait)
     return _failed(access, f"answers HTTP {status}, which it should not; check the site, or api", status)
+
+
+def _unseen(models: Sequence[JSON], seen: set[str]) -> Iterator[Mapping[str, JSON]]:
+    """Give those that have an id which did not come before, and note it."""
+    for model in models:
+        object_id = id_text(model.get("id")) if isinstance(model, dict) else None
+        if object_id is not None and object_id not in seen:
+            seen.add(object_id)
+            yield model
 
 
 def _goes_on(answer: Mapping[str, JSON], count: int, offset: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from router.clock import Clock
@@ -11,6 +12,9 @@ from router.payload import JSON
 from router.spaces.client import Access
 from router.store.base import Store
 from router.store.records import Taught
+
+LEARNED_AT_ONCE = 500
+"""Objects of one commit, and of one turn of the event loop."""
 
 
 class Learner:
@@ -23,11 +27,20 @@ class Learner:
 
     async def learn(self, access: Access, kind: str, models: Sequence[Mapping[str, JSON]]) -> int:
         """
-        Learn from these; how many of them told something.
+        Learn from these, some at a time; how many of them told something.
+
+        Each commit reaches memory before the next one is begun: an event may tell something newer in between.
 
         Raises:
-            StoreUnavailable: Nothing was learned.
+            StoreUnavailable: Nothing more was learned; what came before it holds.
         """
+        count = 0
+        for start in range(0, len(models), LEARNED_AT_ONCE):
+            count += await self._learn(access, kind, models[start : start + LEARNED_AT_ONCE])
+            await asyncio.sleep(0)  # also where nothing was told, which no commit waits for
+        return count
+
+    async def _learn(self, access: Access, kind: str, models: Sequence[Mapping[str, JSON]]) -> int:
         now = self._clock.now()
         lessons = [told for model in models if (told := lesson(kind, model)) is not None]
         known = await self._store.learn(

@@ -217,7 +217,7 @@ class Store(Protocol):
 
     async def learn(self, taught: Sequence[Taught]) -> Sequence[KnownObject]:
         """
-        Keep what was told of objects; what is known of each now.
+        Keep what was told of objects, in one commit; what is known of each now, in the same order.
 
         An older version never replaces a newer one, nor what was told without a version what has one.
         """

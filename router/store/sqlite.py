@@ -39,7 +39,6 @@ from router.store.transaction import Operation, Transaction
 
 _BURIED_AT_ONCE = 500
 """Deliveries that one commit ends, so that ending a million delays nobody for long."""
-_LEARNED_AT_ONCE = 500
 
 
 class SqliteStore(ReadingVerbs):
@@ -235,14 +234,10 @@ class SqliteStore(ReadingVerbs):
     # People, spaces and pages
 
     async def learn(self, taught: Sequence[Taught]) -> Sequence[KnownObject]:
-        known: list[KnownObject] = []
-        for start in range(0, len(taught), _LEARNED_AT_ONCE):
-            some = taught[start : start + _LEARNED_AT_ONCE]
-            facts = await self._commits.hand_in(partial(objects.learn_all, taught=some))
-            known += [
-                KnownObject(one.source, one.kind, one.object_id, now) for one, now in zip(some, facts, strict=True)
-            ]
-        return known
+        if not taught:
+            return ()
+        facts = await self._commits.hand_in(partial(objects.learn_all, taught=taught))
+        return [KnownObject(one.source, one.kind, one.object_id, now) for one, now in zip(taught, facts, strict=True)]
 
     # Forgetting: what may go is looked up apart, so that the writer only removes it
 

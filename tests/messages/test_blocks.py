@@ -45,6 +45,7 @@ def test_what_is_empty_is_left_out() -> None:
     image = {"type": "image", "alt_text": "x"}
     blocks: list[dict[str, Any]] = [
         section(" "),
+        {"type": "section", "text": mrkdwn("x") | {"text": []}},
         {"type": "section", "text": mrkdwn("x") | {"text": None}},
         {"type": "header", "text": plain("")},
         {"type": "section", "fields": [mrkdwn(""), plain(" ")]},
@@ -138,12 +139,41 @@ def test_a_number_is_printed() -> None:
     assert message.blocks[0]["text"]["text"] == "5148"
 
 
+@pytest.mark.parametrize("title", [["<!here>", 1], {"<!here>": ["a & b"]}, [[]]])
+def test_a_title_that_is_no_text_is_written_as_json(title: JSON) -> None:
+    """Senders may put a list where a title is expected; the message arrives all the same, and calls nobody."""
+    blocks = [section("{{ page.title }}"), {"type": "header", "text": plain("{{ page.title }}")}]
+    namespace = namespace_of("page.updated", {"page": {"id": 7, "title": title}})
+    told = Renderer().render(MessageSpec(blocks=blocks), SLACK, namespace).blocks
+    written = escape_slack(dump_json(title).decode())
+    assert [block["text"]["text"] for block in told] == [written, written]
+
+
 def test_names_in_titles_are_not_looked_up() -> None:
     """Slack makes links of `#general` and calls some people by their names, but not in what is `verbatim`."""
     (fitted,) = fit_blocks([section("#general @ada")])
     assert fitted["text"]["verbatim"] is True
     (own,) = fit_blocks([{"type": "section", "text": {**mrkdwn("x"), "verbatim": False}}])
     assert own["text"]["verbatim"] is False
+
+
+@pytest.mark.parametrize("kind", ["broadcast", "user", "usergroup", "channel", "broad\x01cast"])
+def test_a_body_calls_nobody(kind: str) -> None:
+    """Where a rule takes a part of its blocks from the body, the elements in it that call people are only text."""
+    calling: dict[str, JSON] = {"type": kind, "range": "channel", "<!here>": 1}
+    namespace = namespace_of("page.updated", {"page": {"id": 7, "calls": calling, "parts": [{"elements": [calling]}]}})
+    rich = [{"type": "rich_text_section", "elements": ["{{ page.calls }}"]}]
+    blocks = [{"type": "rich_text", "elements": rich}, {"type": "rich_text", "elements": "{{ page.parts }}"}]
+    told = Renderer().render(MessageSpec(blocks=blocks), SLACK, namespace).blocks
+    written = '{"type":"%s","range":"channel","&lt;!here&gt;":1}' % kind.replace("\x01", "")  # noqa: UP031 - has braces
+    assert told[0]["elements"][0]["elements"] == [written]
+    assert told[1]["elements"] == [{"elements": [written]}]
+
+
+def test_an_author_may_call_people() -> None:
+    """What stands in the rule file itself is meant."""
+    blocks = [{"type": "rich_text", "elements": [{"type": "broadcast", "range": "channel"}]}]
+    assert Renderer().render(MessageSpec(blocks=blocks), SLACK, namespace_of("page.updated")).blocks == blocks
 
 
 JSON_TEXTS = st.text(st.sampled_from("ab <>&*_|😀\n"), max_size=40)
