@@ -121,8 +121,9 @@ def cut_out(bench: Bench, value: Any, start: Any, stop: Any, step: Any) -> Any:
     if isinstance(value, str):
         return bench.text(value)[slice(*borders)]
     if isinstance(value, list | tuple):
-        bench.budget.read(64 * len(value))
-        return list(value)[slice(*borders)]
+        part = list(value[slice(*borders)])
+        bench.budget.read(64 * len(part))
+        return part
     raise TemplateRefused(f"[from:to] needs a text or a list, not {kind_of(value)}")
 
 

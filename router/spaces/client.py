@@ -77,6 +77,9 @@ class ApiOutcome(StrEnum):
     FAILED = "failed"
 
 
+_READ_AT_ONCE = 65_536
+"""Bytes that are parsed in a millisecond or two, whatever they are."""
+
 _OF_ALL = frozenset({401, 402, 407, 408, 429})
 """Statuses of 4xx that say nothing of what was asked for, but of the key, the site, or the moment."""
 
@@ -236,11 +239,16 @@ async def _read(
     if response.status_code != 200:
         raise _refusal(access, kind, response, now, is_list=is_list)
     most = MOST_LIST_BYTES if is_list else MOST_ANSWER_BYTES
+    if len(response.content) >= most and not is_list:
+        raise ApiFailure(ApiOutcome.NOT_FOUND, f"the page has more than {most >> 20} MiB, which is not read")
     if len(response.content) >= most:
         raise _failed(access, f"answers with more than {most >> 20} MiB, which is not read")
     try:
-        # In a thread, for what only looks like JSON may take long; events come in meanwhile.
-        answer = await asyncio.to_thread(parse_body, response.content)
+        if len(response.content) <= _READ_AT_ONCE:
+            answer = parse_body(response.content)
+        else:
+            # In a thread, for what only looks like JSON may take long; events come in meanwhile.
+            answer = await asyncio.to_thread(parse_body, response.content)
     except UnreadableBody:
         answer = None
     if answer is None:
