@@ -97,7 +97,7 @@ def _has_failed(one: Mapping[str, Any]) -> bool:
 
 def _load(rules: Path, missing: list[str]) -> Configuration:
     try:
-        return load(rules, os.environ, missing)
+        return load(rules, os.environ, missing, trial_seconds=0)
     except ConfigurationInvalid as invalid:
         click.echo(format_text(invalid.problems).rstrip("\n"), err=True)
         raise Failed(f"{summary(invalid.problems, str(rules))}; mend it first, then preview.") from None

@@ -61,7 +61,7 @@ def read_rules(file: Path, otherwise: str, missing: list[str] | None = None) -> 
         Failed: It cannot be used.
     """
     try:
-        return load(file, os.environ, missing)
+        return load(file, os.environ, missing, trial_seconds=0)
     except ConfigurationInvalid as invalid:
         click.echo(format_text(invalid.problems).rstrip("\n"), err=True)
         hint = unset_hint(invalid.problems, file)
@@ -117,7 +117,14 @@ def _content(configuration: Configuration) -> list[str]:
         _held("destination", destinations),
         _held("rule", rules),
     ]
-    return [*lines, *_coverage(configuration)]
+    return [*lines, *_coverage(configuration), *_untried(configuration)]
+
+
+def _untried(configuration: Configuration) -> list[str]:
+    if not configuration.untried:
+        return []
+    text = f"{counted(configuration.untried, 'message')} not tried on sample events: that would have taken too long"
+    return [paragraph(text, "  ", hanging="  ")]
 
 
 def _held(what: str, names: Sequence[str]) -> str:

@@ -58,6 +58,7 @@ class Configuration:
         retries: Schedules of the rules that set their own.
         alerts: Name of the destination that is told of trouble, or None.
         warnings: By position.
+        untried: How many messages were not held against sample events, for want of time.
         watched: Files and folders whose change calls for a reload.
     """
 
@@ -73,6 +74,7 @@ class Configuration:
     renderer: Renderer
     alerts: str | None = None
     warnings: tuple[Problem, ...] = ()
+    untried: int = 0
     watched: tuple[Path, ...] = field(default=())
 
     def secrets(self) -> list[str]:

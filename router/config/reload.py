@@ -25,6 +25,8 @@ log = logging.getLogger("router.reload")
 POLL_SECONDS = 1.0
 BY_FILE = "file"
 _KEPT = 8
+_TRIAL_SECONDS = 0.5
+"""For trying templates, beside deliveries that are under way."""
 
 
 class RuleSets:
@@ -194,7 +196,7 @@ class Reloader:
     async def _load(self, trigger: str) -> Configuration:
         watched = self._rulesets.current.watched
         self._loaded = _look(watched)  # a file that fails is not tried again until it changes
-        loaded = await asyncio.to_thread(load, self._path, self._environ)
+        loaded = await asyncio.to_thread(load, self._path, self._environ, trial_seconds=_TRIAL_SECONDS)
         if loaded.watched != watched:
             self._loaded = ()  # one that was not looked at before it was read: read once more, and compare
         now = self._clock.now()

@@ -1,0 +1,53 @@
+"""What can be wrong in a template, and where."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from router.messages.structures import Path
+
+
+@dataclass(frozen=True)
+class TemplateProblem:
+    """
+    Something to mend in a template.
+
+    Attributes:
+        path: Keys from the rule to the text: `("message",)`, `("body", "title")`. In a file that is a structure, those
+            from its top.
+        line, column: Within that text, or in the template file; from 1. The column is None where it is not known.
+        template: Name of the template file that holds it, or None where the text stands in the rule.
+        code: Of the kind of warning that it is; None for an error.
+    """
+
+    path: Path
+    line: int
+    column: int | None
+    sentence: str
+    template: str | None = None
+    code: str | None = None
+
+
+_TAG = re.compile(r"\{\{|\{%")
+
+
+class TemplatePlace(NamedTuple):
+    """
+    A template, and where it stands.
+
+    Attributes:
+        path, template: As in `TemplateProblem`.
+        text: Of the template; empty where it is no text but a structure.
+    """
+
+    path: Path
+    template: str | None
+    text: str = ""
+
+    def column(self, line: int) -> int | None:
+        """Give the column of the only tag in a line; None where there are several or none."""
+        lines = self.text.splitlines()
+        tags = list(_TAG.finditer(lines[line - 1])) if line <= len(lines) else []
+        return tags[0].start() + 1 if len(tags) == 1 else None
