@@ -34,6 +34,11 @@ Step: TypeAlias = "str | int"
 """A field, or the number of an item."""
 
 _LONGEST_GUESSED = 100
+_LIKENESS = 0.75
+"""Of a guess to what was written: a field that is not there at all shall not be taken for some other."""
+
+_MOST_LISTED = 16
+_NOT_SHOWN = frozenset({"type", "meta", "userId", "spaceId", "pageId", "homePageId", "parentID", "category"})
 
 
 def _values(names: str) -> dict[str, Shape]:
@@ -44,49 +49,46 @@ _REFERENCE: dict[str, Shape] = {**_values("id type userId spaceId pageId"), "met
 _PERSON: Fields = {**_REFERENCE, **_values("name email mention slack")}
 _COMMON: dict[str, Shape] = {
     **_REFERENCE,
-    **_values("createdAt updatedAt deletedAt"),
     **dict.fromkeys(("createdBy", "updatedBy", "deletedBy"), _PERSON),
+    **_values("createdAt updatedAt deletedAt"),
     **dict.fromkeys(("LinkedInstallation", "installation", "LinkedCategory", "category"), Leaf.OPEN),
 }
 
 _SPACE: Fields = {
-    **_COMMON,
-    **_values("name title code purpose state icon spaceColor banner bannerX bannerY projectId collaboratorsCount"),
-    **_values("homePageId isHomepageHeaderEnabled"),
+    **_values("id name title code purpose state icon spaceColor banner bannerX bannerY projectId collaboratorsCount"),
     "homepage": Leaf.OPEN,
     "collaborators": Many(Leaf.OPEN),
+    **_COMMON,
+    **_values("homePageId isHomepageHeaderEnabled"),
 }
 _PARENT: Fields = _values("id title slug")
 _PAGE: Fields = {
-    **_COMMON,
-    **_values("title slug content summary state changeMessage parentId contentRevision draftVersion order isHomePage"),
-    **_values("isPublished isPrivate isRequiredReading isFullWidth readerInlineCommentsEnabled"),
-    "parent": _PARENT,
+    **_values("id title slug content summary state changeMessage"),
     "space": _SPACE,
-    "publicShare": Leaf.OPEN,
+    "parent": _PARENT,
     "tags": Many(Leaf.OPEN),
+    **_COMMON,
+    **_values("parentId contentRevision draftVersion order isHomePage isPublished isPrivate isRequiredReading"),
+    **_values("isFullWidth readerInlineCommentsEnabled"),
     "banner": _values("url x y"),
-    "breadcrumb": Leaf.OPEN,
-    "meta": Leaf.OPEN,
-    "reactions": Leaf.OPEN,
+    **dict.fromkeys(("publicShare", "breadcrumb", "meta", "reactions"), Leaf.OPEN),
 }
 _COMMENT: Fields = {
-    **_COMMON,
-    **_values("parentId parentID content state identifier selection isPrivate"),
-    "parent": Leaf.OPEN,
+    **_values("id content state"),
     "page": _PAGE,
     "space": _SPACE,
+    **_COMMON,
+    **_values("parentId parentID identifier selection isPrivate"),
+    "parent": Leaf.OPEN,
 }
 _USER: Fields = {
-    **_COMMON,
     **_PERSON,
-    **_values("firstname lastname firstName lastName avatar isAdmin isOnboarded state userType"),
-    "preferences": Leaf.OPEN,
-    "LinkedCompany": Leaf.OPEN,
-    "company": Leaf.OPEN,
+    **_values("firstname lastname firstName lastName state isAdmin isOnboarded userType avatar"),
+    **_COMMON,
+    **dict.fromkeys(("preferences", "LinkedCompany", "company"), Leaf.OPEN),
 }
-_ACCESS: Fields = {**_COMMON, **_values("details level state"), "access": Leaf.OPEN, "space": _SPACE}
-_PAGE_PERMISSION: Fields = {**_COMMON, **_values("role"), "page": _PAGE, "requester": _PERSON}
+_ACCESS: Fields = {**_values("id details level state"), "space": _SPACE, "access": Leaf.OPEN, **_COMMON}
+_PAGE_PERMISSION: Fields = {**_values("id role"), "page": _PAGE, "requester": _PERSON, **_COMMON}
 
 _CHANGE: Fields = _values("before after")
 _CHANGES: Fields = {
@@ -157,16 +159,17 @@ def _sentence(path: Sequence[Step], above: Shape) -> str:
         return f"unknown field '{whole}': {container} is a single value and has no fields"
     word = str(path[-1])[:_LONGEST_GUESSED]
     folded = {name.casefold(): name for name in above}
-    close = difflib.get_close_matches(word.casefold(), folded, n=1)
+    close = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=_LIKENESS)
     if close:
         return f"unknown field '{whole}' (did you mean '{folded[close[0]]}'?)"
-    return f"unknown field '{whole}'; {container} has: {', '.join(_shown(above))}"
+    return f"unknown field '{whole}'; {container} has: {_listed(above)}"
 
 
-def _shown(fields: Fields) -> Sequence[str]:
+def _listed(fields: Fields) -> str:
     """The fields that people use: neither older spellings nor what only the vendor's code needs."""
-    hidden = {"type", "meta", "userId", "spaceId", "pageId", "homePageId", "parentID", "firstName", "lastName"}
-    return [name for name in fields if name not in hidden and name[0].islower()]
+    shown = [name for name in fields if name not in _NOT_SHOWN and name[0].islower()]
+    more = len(shown) - _MOST_LISTED
+    return ", ".join(shown[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _written(path: Sequence[Step]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -204,6 +204,8 @@ class Reloader:
         if loaded.hash == current.hash and loaded.secrets() == current.secrets():
             if trigger != BY_FILE or self.state.failed_at is not None:
                 log.info("ruleset.unchanged", extra=_facts(loaded, trigger))
+            # At the start the templates are not tried on events: this is the first that is heard of them.
+            _tell(warning for warning in loaded.warnings if warning not in current.warnings)
             self._became(ReloadState(now))
             return current
         self._redactor.learn(loaded.secrets())
@@ -213,8 +215,7 @@ class Reloader:
         self._lanes.adopt(loaded)
         self._became(ReloadState(now))
         log.info("ruleset.loaded", extra=_facts(loaded, trigger))
-        for warning in loaded.warnings:
-            log.warning("ruleset.warning", extra={"code": warning.code, "problem": str(warning)})
+        _tell(loaded.warnings)
         await self._lanes.bury_removed()
         return loaded
 
@@ -254,6 +255,11 @@ class Reloader:
         self._seen = seen
         if not self._stopped:
             self.watch()
+
+
+def _tell(warnings: Iterable[Problem]) -> None:
+    for warning in warnings:
+        log.warning("ruleset.warning", extra={"code": warning.code, "problem": str(warning)})
 
 
 def _facts(loaded: Configuration, trigger: str) -> dict[str, str | int]:

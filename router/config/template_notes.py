@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from router.config.nodes import LINE_BREAK, Node, Place, Scalar
@@ -62,15 +63,15 @@ class TemplateNotes:
         tree = self._trees.get(name)
         found = _follow(tree, problem.path) if tree is not None else None
         if isinstance(found, Scalar):
-            return locate(found, self._files[name], problem.line, problem.column)
+            return _widened(locate(found, self._files[name], problem.line, problem.column), problem, found)
         if isinstance(found, MapNode | ListNode):
             return found.place
-        return Place(max(1, problem.line), problem.column or 1)
+        return Place(max(1, problem.line), problem.column or 1, problem.width)
 
     def _in_map(self, problem: TemplateProblem, node: MapNode) -> None:
         found = _follow(node, problem.path)
         if isinstance(found, Scalar):
-            place = locate(found, self._reading.text, problem.line, problem.column)
+            place = _widened(locate(found, self._reading.text, problem.line, problem.column), problem, found)
             self._say(place, problem, self._sentence(problem, found))
         else:
             self._say(found, problem, f"{named(problem.path[0])[1:-1]}: {problem.sentence}")
@@ -97,6 +98,11 @@ class TemplateNotes:
             return "no template has the name that this reference stands for"
         as_written = self._inspection.text_problems(scalar.text, problem.path)
         return problem.sentence if problem.sentence in {each.sentence for each in as_written} else _FILLED_IN
+
+
+def _widened(place: Place, problem: TemplateProblem, scalar: Scalar) -> Place:
+    """Point at all that is meant, where it was found in the text."""
+    return place if problem.column is None or place == scalar.place else replace(place, width=problem.width)
 
 
 def _follow(node: Node, path: Iterable[str | int]) -> Node:

@@ -57,15 +57,16 @@ class TemplateTrials:
 
     def _problems(self, spec: MessageSpec, reader: Reader, rule: str, sight: Sight) -> Sequence[TemplateProblem]:
         inspection = self._renderer.inspection
-        if not sight.samples:
-            return ()
+        texts = inspection.texts(spec)
+        if not sight.samples or not (texts or inspection.has_own_files):
+            return ()  # our own templates are tried by tests
         key = (_key(spec), reader.style, sight)
         known = self._known.get(key)
         if known is not None:
             return known
-        texts = inspection.texts(spec)
-        if not texts and not inspection.fields.own_files(spec, reader.style, sight.samples):
-            return ()  # our own templates are tried by tests
+        files = inspection.fields.own_files(spec, reader.style, sight.samples)
+        if not (texts or files) or not all(map(inspection.is_readable, files)):
+            return ()  # told already, where a file cannot be read
         if not self._trials.are_wanted:
             self._trials.left_out += 1
             return ()

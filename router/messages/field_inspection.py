@@ -17,6 +17,9 @@ from router.messages.used_fields import columns, names_given, used_fields
 UNKNOWN_FIELD = "unknown-field"
 _MOST_REMEMBERED = 5_000
 
+_Unknown = tuple[int, int | None, int, str]
+"""Line, column, width, and what to say."""
+
 _Taken = frozenset[str]
 """Words of an event to which an including template gives another meaning."""
 
@@ -27,7 +30,7 @@ class FieldInspection:
     def __init__(self, library: Library, reader: TemplateReader) -> None:
         self._library = library
         self._reader = reader
-        self._read: dict[tuple[str, _Taken], tuple[tuple[int, int | None, str], ...]] = {}
+        self._read: dict[tuple[str, _Taken], tuple[_Unknown, ...]] = {}
 
     def problems(
         self, texts: Iterable[tuple[Path, str]], spec: MessageSpec, style: Style, events: Iterable[str]
@@ -80,18 +83,18 @@ class FieldInspection:
         if self._reader.faults(text):
             return  # told already
         tree = self._reader.parse(text)
-        for line, column, sentence in self._unknown(text, taken):
-            yield TemplateProblem(path, line, column, sentence, name, UNKNOWN_FIELD)
+        for line, column, width, sentence in self._unknown(text, taken):
+            yield TemplateProblem(path, line, column, sentence, name, UNKNOWN_FIELD, width)
         for included, _, _ in included_names(tree):
             yield from self._file_problems(included, taken | (names_given(tree) & self._reader.first_words), seen)
 
-    def _unknown(self, text: str, taken: _Taken) -> tuple[tuple[int, int | None, str], ...]:
+    def _unknown(self, text: str, taken: _Taken) -> tuple[_Unknown, ...]:
         key = (text, taken)
         found = self._read.get(key)
         if found is None:
             fields = used_fields(self._reader.parse(text), self._reader.first_words)
             found = tuple(
-                (field.line, column, sentence)
+                (field.line, column, len(str(field.path[-1])), sentence)
                 for field in fields
                 if field.path[0] not in taken and (sentence := unknown_field(field.path, in_template=True)) is not None
                 for column in columns(field, text) or (None,)

@@ -68,6 +68,15 @@ class Inspection:
         texts += leaves(spec.body, ("body",)) if spec.has_body else []
         return texts
 
+    @property
+    def has_own_files(self) -> bool:
+        """Whether there are templates beside the rule file."""
+        return bool(self._library.own)
+
+    def is_readable(self, name: str) -> bool:
+        """Whether a template file is a text, or a structure that could be read."""
+        return not name.endswith(STRUCTURE_SUFFIX) or self._library.structure(name) is not None
+
     def places(self, spec: MessageSpec) -> dict[str, TemplatePlace]:
         """
         List where a rendering may fail: path and template file, by what `Renderer` calls the place in its failures.

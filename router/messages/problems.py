@@ -20,6 +20,7 @@ class TemplateProblem:
         line, column: Within that text, or in the template file; from 1. The column is None where it is not known.
         template: Name of the template file that holds it, or None where the text stands in the rule.
         code: Of the kind of warning that it is; None for an error.
+        width: How many characters are meant.
     """
 
     path: Path
@@ -28,6 +29,7 @@ class TemplateProblem:
     sentence: str
     template: str | None = None
     code: str | None = None
+    width: int = 1
 
 
 _TAG = re.compile(r"\{\{|\{%")
