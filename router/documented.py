@@ -158,7 +158,7 @@ def _sentence(path: Sequence[Step], above: Shape) -> str:
     if not isinstance(above, Mapping):
         return f"unknown field '{whole}': {container} is a single value and has no fields"
     word = str(path[-1])[:_LONGEST_GUESSED]
-    folded = {name.casefold(): name for name in above}
+    folded = {name.casefold(): name for name in reversed(list(above))}  # of two spellings the first
     close = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=_LIKENESS)
     if close:
         return f"unknown field '{whole}' (did you mean '{folded[close[0]]}'?)"

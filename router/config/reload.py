@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -206,8 +206,9 @@ class Reloader:
                 log.info("ruleset.unchanged", extra=_facts(loaded, trigger))
             # At the start the templates are not tried on events: this is the first that is heard of them.
             _tell(warning for warning in loaded.warnings if warning not in current.warnings)
+            self._rulesets.current = replace(current, warnings=loaded.warnings, untried=loaded.untried)
             self._became(ReloadState(now))
-            return current
+            return self._rulesets.current
         self._redactor.learn(loaded.secrets())
         await self._store.save_ruleset(kept_text(loaded, now))
         await self._lanes.prepare(loaded)
