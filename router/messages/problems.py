@@ -33,6 +33,7 @@ class TemplateProblem:
 
 
 _TAG = re.compile(r"\{\{|\{%")
+_CANNOT_FAIL = re.compile(r"\{\{-?\s*[A-Za-z_][\w.]*\s*-?\}\}|\{%-?\s*(?:end\w+|else)\s*-?%\}")
 
 
 class TemplatePlace(NamedTuple):
@@ -49,7 +50,8 @@ class TemplatePlace(NamedTuple):
     text: str = ""
 
     def column(self, line: int) -> int | None:
-        """Give the column of the only tag in a line; None where there are several or none."""
+        """Give the column of the only tag in a line that can fail; None where there are several or none."""
         lines = self.text.splitlines()
-        tags = list(_TAG.finditer(lines[line - 1])) if line <= len(lines) else []
-        return tags[0].start() + 1 if len(tags) == 1 else None
+        text = lines[line - 1] if line <= len(lines) else ""
+        tags = [tag.start() for tag in _TAG.finditer(text) if not _CANNOT_FAIL.match(text, tag.start())]
+        return tags[0] + 1 if len(tags) == 1 else None
