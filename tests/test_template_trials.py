@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from router.cli.rule_report import content
 from router.config.load import load
 from router.config.problems import ConfigurationInvalid, Problem
 from tests.cli import invoked
@@ -167,7 +168,9 @@ class TestFailures:
         rules = "".join(f"  - {{name: r{each}, events: page.*, to: docs, message: '{each}'}}\n" for each in range(3))
         (tmp_path / "rules.yaml").write_text(f"{HEAD}rules:\n{rules}")
         assert load(tmp_path / "rules.yaml", ENVIRON).untried == 0
-        assert load(tmp_path / "rules.yaml", ENVIRON, trial_seconds=1e-9).untried == 2
+        hurried = load(tmp_path / "rules.yaml", ENVIRON, trial_seconds=1e-9)
+        assert hurried.untried == 2
+        assert "2 messages were not tried" in " ".join("\n".join(content(hurried)).split())
 
     def test_what_several_rules_say_is_tried_once(self, tmp_path: Path) -> None:
         """Ten thousand rules with one message cost what one of them costs; each is told of."""

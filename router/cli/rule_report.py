@@ -44,7 +44,7 @@ def report(file: Path, form: str, strict: bool) -> int:
         if hint := unset_hint(problems, file):
             click.echo(hint)
         if configuration is not None:
-            click.echo("\n".join(_content(configuration)))
+            click.echo("\n".join(content(configuration)))
     failed = configuration is None or (strict and bool(problems))
     return FAILED if failed else 0
 
@@ -101,7 +101,7 @@ def _verdict(file: Path, problems: Sequence[Problem]) -> str:
     return click.style(f"{file} is fine", fg="green")
 
 
-def _content(configuration: Configuration) -> list[str]:
+def content(configuration: Configuration) -> list[str]:
     """What a good file holds."""
     sources = [
         f"{plain(source.name)} at /hooks/{plain(source.name)}{' (unsigned)' if source.unsigned else ''}"
@@ -123,7 +123,10 @@ def _content(configuration: Configuration) -> list[str]:
 def _untried(configuration: Configuration) -> list[str]:
     if not configuration.untried:
         return []
-    text = f"{counted(configuration.untried, 'message')} not tried on sample events: that would have taken too long"
+    verb = "was" if configuration.untried == 1 else "were"
+    text = (
+        f"{counted(configuration.untried, 'message')} {verb} not tried on sample events: it would have taken too long"
+    )
     return [paragraph(text, "  ", hanging="  ")]
 
 
