@@ -46,6 +46,8 @@ MAX_BYTES = 1024 * 1024
 TEMPLATES = "templates"
 TRIAL_SECONDS = 2.0
 """Enough for some hundred messages of a rule file's own; with more than that the rest is not tried."""
+_TRIAL_SECONDS_AT_LEAST = 0.4
+_TRIAL_SECONDS_PER_CHARACTER = 0.4 / 10_000  # so that no small file can keep `check` busy for long
 
 ALERTS = "alerts"
 FORMAT = "format"
@@ -64,7 +66,7 @@ def load(
         environ: What `${VAR}` is looked up in.
         missing: Given one, variables and files that are not there are collected in it and are no problems: nothing can
             be sent by such a configuration, and a destination may be lacking of which more than a secret is unknown.
-        trial_seconds: Processor time in which templates are held against sample events; 0 for not at all.
+        trial_seconds: Processor time in which templates are held against sample events, at most; 0 for not at all.
 
     Raises:
         ConfigurationInvalid: With all problems of the file, its templates and its references.
@@ -75,7 +77,7 @@ def load(
     files, watched = read_own_templates(folder, reading)
     outside = Outside(environ, path.parent, missing=missing)
     with uncollected():
-        loaded = _Loader(reading, outside, files, folder, Trials(trial_seconds)).build(path)
+        loaded = _Loader(reading, outside, files, folder, _trials(text, files, trial_seconds)).build(path)
     return _watching(loaded, (path, *watched, *outside.watched))
 
 
@@ -145,6 +147,12 @@ def _read(path: Path) -> str:
         reading = Reading(str(path), content.decode("utf-8", "replace"))
         reading.error(Place(line, column), "the file is not UTF-8 text here; save it as UTF-8")
         raise ConfigurationInvalid(reading.problems()) from None
+
+
+def _trials(text: str, files: Mapping[str, str], most: float) -> Trials:
+    """Give templates the more time the more there is of them."""
+    characters = len(text) + sum(map(len, files.values()))
+    return Trials(min(most, _TRIAL_SECONDS_AT_LEAST + characters * _TRIAL_SECONDS_PER_CHARACTER))
 
 
 def _check_size(size: int, name: str) -> None:

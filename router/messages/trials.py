@@ -15,7 +15,7 @@ from router.messages.problems import TemplatePlace, TemplateProblem
 TEMPLATE_FAILS = "template-fails"
 
 _KNOWING: tuple[Knowing, ...] = ("everything", "nothing")
-_LONGEST_TRIAL = 0.5
+_LONGEST_TRIAL = 0.25
 """Seconds of processor time for one message: those that run into their bounds are slow, and fail everywhere alike."""
 _FEWEST_EVENTS = 3
 _HANGS_ON_WHAT_IS_MISSING = ("a missing value", "divides by zero")
