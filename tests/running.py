@@ -62,7 +62,7 @@ class RunningRouter:
 
     async def __aenter__(self) -> Self:
         self.redactor = Redactor()
-        configuration = load(self.path, self.environ)
+        configuration = load(self.path, self.environ, trial_seconds=0)  # as `serve` does
         store = SqliteStore(self._settings.database, clock=self.clock, vfs=self._vfs)
         self.app = App(
             self._settings, configuration, self.environ, redactor=self.redactor, clock=self.clock, store=store

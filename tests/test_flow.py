@@ -231,15 +231,34 @@ async def test_a_silent_template_sends_nothing(tmp_path: Path) -> None:
         assert delivery["attempts"] == 0
 
 
-async def test_a_failing_template_is_a_dead_letter_that_replay_heals(tmp_path: Path) -> None:
+_ROUNDS = "".join(f"{{% for {name} in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] %}}" for name in "abcde")
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        (
+            "{{ page.title / 2 }}",
+            "/ needs two numbers, not a text and a number; texts are put together by ~",
+        ),
+        (f"{_ROUNDS}x{'{% endfor %}' * 5}", "the template takes more than 10,000 loop steps"),
+        ('{{ "x" * 1000000000 }}', "an expression makes a text longer than 256 KiB"),
+    ],
+)
+async def test_a_failing_template_is_a_dead_letter_that_replay_heals(tmp_path: Path, template: str, told: str) -> None:
     """A template error loses no event: the delivery is dead with a plain sentence, and replayed after the mend."""
     async with Sink() as sink:
-        broken = rules(sink.url, rule="    message: '{{ page.title / 2 }}'")
+        broken = rules(sink.url, rule=f"    message: '{template}'")
         async with RunningRouter(tmp_path, broken) as router:
             await router.accept()
             await router.settle()
             (delivery,) = await router.deliveries()
             assert (delivery["state"], delivery["reason"]) == ("dead", "render error")
+            assert delivery["last_error"] == f"message, line 1: {told}"
+            # What could only ever fail is refused; the sum may yet go well on some event of some rule.
+            again = await router.post("/-/reload")
+            assert again.status_code == (200 if "page" in template else 422)
+            assert again.status_code == 200 or told in again.json()["problems"][0]["message"]
             router.write(rules(sink.url, rule="    message: '{{ page.title }}!'"))
             assert (await router.post("/-/reload")).status_code == 200
             answered = await router.post(f"/api/v1/deliveries/{delivery['id']}/replay")

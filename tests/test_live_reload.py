@@ -167,6 +167,21 @@ async def test_a_broken_file_is_said_and_changes_nothing(tmp_path: Path, caplog:
         assert "evnts" in ready.text
 
 
+async def test_what_only_a_trial_shows_is_told_after_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The start waits for no trial of templates; the first look at the files tells the log, once."""
+    rules = version(1, "http://127.0.0.1:9/", None).replace("to: kept", "to: kept, message: '{{ event.tittle }}'")
+    async with RunningRouter(tmp_path, rules) as router:
+        assert "unknown-field" not in {warning.code for warning in router.app.rulesets.current.warnings}
+        for _ in range(2):
+            assert (await router.post("/-/reload")).status_code == 200
+        told = [vars(each) for each in caplog.records if each.message == "ruleset.warning"]
+        assert [each["code"] for each in told] == ["unknown-field"]
+        assert "did you mean 'title'" in told[0]["problem"]
+        assert [each.code for each in router.app.rulesets.current.warnings] == ["unknown-field"]
+
+
 async def test_a_removed_destinations_dead_letters_go_elsewhere(tmp_path: Path) -> None:
     """What waited for a destination that was taken out is a dead letter, and can be replayed to another."""
     async with Sink() as failing, Sink() as sink:

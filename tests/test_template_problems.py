@@ -8,7 +8,7 @@ import pytest
 
 from router.errors import RenderFailure
 from router.events import Markup
-from router.messages.inspection import TemplateProblem
+from router.messages.problems import TemplateProblem
 from router.messages.render import Renderer
 from router.messages.spec import MessageSpec, Style
 from router.payload import JSON

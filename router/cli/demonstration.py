@@ -109,7 +109,7 @@ async def _start(folder: Path, sinks: Sinks, log_level: str) -> _Demonstration:
     token = f"demo-{secrets.token_hex(8)}"
     environ = {"SPACES_TOKEN": token, **sinks.variables}
     try:
-        configuration = load(path, environ)
+        configuration = load(path, environ, trial_seconds=0)
     except ConfigurationInvalid as invalid:
         click.echo(format_text(invalid.problems).rstrip("\n"), err=True)
         raise Failed(f"{path} cannot be used. Mend it, or install the router anew.") from None

@@ -108,7 +108,7 @@ def load_rules(rules: Path, missing: list[str], then: str) -> Configuration:
         Failed: It has problems, which are printed, or cannot be read.
     """
     try:
-        return load(rules, os.environ, missing)
+        return load(rules, os.environ, missing, trial_seconds=0)
     except ConfigurationInvalid as invalid:
         click.echo(format_text(invalid.problems).rstrip("\n"), err=True)
         raise Failed(f"{summary(invalid.problems, str(rules))}; mend it first, then {then}.") from None

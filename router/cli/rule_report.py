@@ -44,7 +44,7 @@ def report(file: Path, form: str, strict: bool) -> int:
         if hint := unset_hint(problems, file):
             click.echo(hint)
         if configuration is not None:
-            click.echo("\n".join(_content(configuration)))
+            click.echo("\n".join(content(configuration)))
     failed = configuration is None or (strict and bool(problems))
     return FAILED if failed else 0
 
@@ -61,7 +61,7 @@ def read_rules(file: Path, otherwise: str, missing: list[str] | None = None) -> 
         Failed: It cannot be used.
     """
     try:
-        return load(file, os.environ, missing)
+        return load(file, os.environ, missing, trial_seconds=0)
     except ConfigurationInvalid as invalid:
         click.echo(format_text(invalid.problems).rstrip("\n"), err=True)
         hint = unset_hint(invalid.problems, file)
@@ -101,7 +101,7 @@ def _verdict(file: Path, problems: Sequence[Problem]) -> str:
     return click.style(f"{file} is fine", fg="green")
 
 
-def _content(configuration: Configuration) -> list[str]:
+def content(configuration: Configuration) -> list[str]:
     """What a good file holds."""
     sources = [
         f"{plain(source.name)} at /hooks/{plain(source.name)}{' (unsigned)' if source.unsigned else ''}"
@@ -119,7 +119,17 @@ def _content(configuration: Configuration) -> list[str]:
     ]
     if configuration.tests:
         lines.append(f"  {counted(len(configuration.tests), 'test')}, which `spaces-router test` runs")
-    return [*lines, *_coverage(configuration)]
+    return [*lines, *_coverage(configuration), *_untried(configuration)]
+
+
+def _untried(configuration: Configuration) -> list[str]:
+    if not configuration.untried:
+        return []
+    verb = "was" if configuration.untried == 1 else "were"
+    text = (
+        f"{counted(configuration.untried, 'message')} {verb} not tried on sample events: it would have taken too long"
+    )
+    return [paragraph(text, "  ", hanging="  ")]
 
 
 def _held(what: str, names: Sequence[str]) -> str:

@@ -23,6 +23,8 @@ CODES = {
     "key-in-clear": "the API key of a source is sent over `http://` to another machine",
     "nobody-told": "`expect_every` without `defaults.alerts`: when no event comes, nobody is told",
     "switched-off": "`fallback` or `defaults.alerts` names a destination that is switched off",
+    "unknown-field": "a template or a condition asks for a field that Spaces does not document",
+    "template-fails": "a template fails on the sample of an event that its rule can see",
     "unresolved-reference": "a `${NAME}` in the text of a message, or a `$NAME` without braces: both are plain text",
 }
 

@@ -13,6 +13,7 @@ from router.collecting import uncollected
 from router.config import destination_section, rule_section, source_section
 from router.config.block_files import read_block_files
 from router.config.destination_section import COMMON_KEYS, Types, read_destinations
+from router.config.field_checks import lint_fields
 from router.config.keys import LATER, not_yet
 from router.config.lint import lint_destinations, lint_rules, lint_secrets
 from router.config.masking import Sections, masked_text
@@ -25,9 +26,12 @@ from router.config.problems import ConfigurationInvalid, did_you_mean, listed, n
 from router.config.reading import MAX_PROBLEMS, Reading
 from router.config.references import Outside, literal
 from router.config.rule_section import RULE_DEFAULTS, Names, ReadRule, RuleDefaults, read_rules
+from router.config.sights import Sights
 from router.config.source_section import kinds_by_source, read_sources
 from router.config.syntax import position, read_yaml
-from router.config.template_checks import TemplateChecks
+from router.config.template_checks import TemplateChecks, reader_of
+from router.config.template_notes import TemplateNotes
+from router.config.template_trials import TemplateTrials
 from router.config.tests_section import Known, read_tests
 from router.config.trouble_section import check_fallbacks, lint_trouble, read_alerts
 from router.config.validate import Section, fit
@@ -37,10 +41,15 @@ from router.events import Format
 from router.fields import Model
 from router.messages.expressions import Expressions
 from router.messages.render import Renderer
+from router.messages.trials import Trials
 from router.rules.ruleset import RuleSet
 
 MAX_BYTES = 1024 * 1024
 TEMPLATES = "templates"
+TRIAL_SECONDS = 2.0
+"""Enough for some hundred messages of a rule file's own; with more than that the rest is not tried."""
+_TRIAL_SECONDS_AT_LEAST = 0.4
+_TRIAL_SECONDS_PER_CHARACTER = 0.4 / 10_000  # so that no small file can keep `check` busy for long
 
 ALERTS = "alerts"
 FORMAT = "format"
@@ -50,7 +59,9 @@ _NEEDED = ("sources", "destinations", "rules")
 TOP_LEVEL = ("sources", PEOPLE, SPACES, "destinations", "rules", "defaults", TESTS)
 
 
-def load(path: Path, environ: Mapping[str, str], missing: list[str] | None = None) -> Configuration:
+def load(
+    path: Path, environ: Mapping[str, str], missing: list[str] | None = None, *, trial_seconds: float = TRIAL_SECONDS
+) -> Configuration:
     """
     Load a rule file, its own templates (`templates/` beside it), and the secrets that it refers to.
 
@@ -58,6 +69,7 @@ def load(path: Path, environ: Mapping[str, str], missing: list[str] | None = Non
         environ: What `${VAR}` is looked up in.
         missing: Given one, variables and files that are not there are collected in it and are no problems: nothing can
             be sent by such a configuration, and a destination may be lacking of which more than a secret is unknown.
+        trial_seconds: Processor time in which templates are held against sample events, at most; 0 for not at all.
 
     Raises:
         ConfigurationInvalid: With all problems of the file, its templates and its references.
@@ -68,7 +80,7 @@ def load(path: Path, environ: Mapping[str, str], missing: list[str] | None = Non
     files, watched = read_own_templates(folder, reading)
     outside = Outside(environ, path.parent, missing=missing)
     with uncollected():
-        loaded = _Loader(reading, outside, files, folder).build(path)
+        loaded = _Loader(reading, outside, files, folder, _trials(text, files, trial_seconds)).build(path)
     return _watching(loaded, (path, *watched, *outside.watched))
 
 
@@ -146,6 +158,12 @@ def read_file(path: Path) -> str:
         raise ConfigurationInvalid(reading.problems()) from None
 
 
+def _trials(text: str, files: Mapping[str, str], most: float) -> Trials:
+    """Give templates the more time the more there is of them."""
+    characters = len(text) + sum(map(len, files.values()))
+    return Trials(min(most, _TRIAL_SECONDS_AT_LEAST + characters * _TRIAL_SECONDS_PER_CHARACTER))
+
+
 def _check_size(size: int, name: str) -> None:
     if size > MAX_BYTES:
         raise _refused(name, "the file is larger than 1 MiB; split it, or move texts into templates")
@@ -170,7 +188,10 @@ class DefaultFormat(Model):
 class _Loader:
     """One pass over one text, from its tree to the compiled rule set."""
 
-    def __init__(self, reading: Reading, outside: Outside, files: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self, reading: Reading, outside: Outside, files: Mapping[str, str], folder: Path, trials: Trials | None = None
+    ) -> None:
+        self._trials = trials or Trials(0)
         self._reading = reading
         self._outside = outside
         self._files = files
@@ -193,8 +214,13 @@ class _Loader:
         structures = {name: plain(tree) for name, tree in trees.items()}
         renderer = Renderer(self._files, structures, zone)
         if not self._reading.lenient:
-            templates = TemplateChecks(renderer, self._files, trees, self._folder, self._reading)
-            self._check(top, types, rules, templates)
+            self._check(
+                top,
+                types,
+                rules,
+                renderer,
+                TemplateNotes(renderer.inspection, self._files, trees, self._folder, self._reading),
+            )
         problems = self._reading.problems()
         if self._reading.has_errors and not (self._reading.lenient and all(read.rule for read in rules)):
             raise ConfigurationInvalid(problems)
@@ -212,6 +238,7 @@ class _Loader:
             alerts=alerts,
             tests=tests,
             warnings=problems if not self._reading.lenient else (),
+            untried=self._trials.left_out,
         )
 
     def _sources(self, top: MapNode) -> dict[str, Source]:
@@ -298,13 +325,13 @@ class _Loader:
         below = defaults.value if defaults is not None else None
         return below.entries.get(key) if isinstance(below, MapNode) else None
 
-    def _check(self, top: MapNode, types: Types, rules: list[ReadRule], templates: TemplateChecks) -> None:
+    def _check(
+        self, top: MapNode, types: Types, rules: list[ReadRule], renderer: Renderer, notes: TemplateNotes
+    ) -> None:
         """What needs the parts together: templates per type of destination, and the warnings."""
-        templates.own_files()
-        for name, destination in types.built.items():
-            templates.destination(destination, types.nodes[name])
-        for rule in rules:
-            templates.rule(rule, types)
+        sights = Sights()
+        self._check_templates(types, rules, sights, renderer, notes)
+        lint_fields(rules, sights, self._reading)
         check_fallbacks(types, self._reading)
         lint_rules(rules, self._reading)
         lint_secrets(top, self._reading)
@@ -314,6 +341,20 @@ class _Loader:
         if destinations is not None and isinstance(destinations.value, MapNode):
             told = plain(alerts.value) if alerts is not None else None
             lint_destinations(types, rules, told, destinations.value, self._reading)
+
+    def _check_templates(
+        self, types: Types, rules: list[ReadRule], sights: Sights, renderer: Renderer, notes: TemplateNotes
+    ) -> None:
+        """Look at all templates as they are written, then at those without faults as events would find them."""
+        checks = TemplateChecks(renderer.inspection, notes, self._reading)
+        trials = TemplateTrials(renderer, notes, sights, self._trials)
+        checks.own_files()
+        for rule in rules:
+            trials.rule(rule, checks.rule(rule, types))
+        for name, destination in types.built.items():
+            own = checks.destination(destination, types.nodes[name])
+            if own is not None:
+                trials.destination(reader_of(name, destination), own, types.nodes[name])
 
 
 _WHOLE = "expected a map with the keys sources, destinations and rules"

@@ -62,6 +62,7 @@ class Configuration:
         alerts: Name of the destination that is told of trouble, or None.
         tests: What the file itself expects its rules to do.
         warnings: By position.
+        untried: How many messages were not held against sample events, for want of time.
         watched: Files and folders whose change calls for a reload.
     """
 
@@ -78,6 +79,7 @@ class Configuration:
     alerts: str | None = None
     tests: tuple[RuleTest, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    untried: int = 0
     watched: tuple[Path, ...] = field(default=())
 
     def secrets(self) -> list[str]:

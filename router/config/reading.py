@@ -55,9 +55,11 @@ class Reading:
         """
         self._note(at, _Found(_NOWHERE, message, "error", None, file, line))
 
-    def warn(self, at: Node | Entry | Place, code: str, message: str) -> None:
-        """Note something that works, but hardly as it was meant."""
-        self._note(at, _Found(_NOWHERE, message, "warning", code, None, None))
+    def warn(
+        self, at: Node | Entry | Place, code: str, message: str, *, file: str | None = None, line: str | None = None
+    ) -> None:
+        """Note something that works, but hardly as it was meant; the arguments are those of `error`."""
+        self._note(at, _Found(_NOWHERE, message, "warning", code, file, line))
 
     @property
     def has_errors(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,8 @@ log = logging.getLogger("router.reload")
 POLL_SECONDS = 1.0
 BY_FILE = "file"
 _KEPT = 8
+_TRIAL_SECONDS = 0.5
+"""For trying templates, beside deliveries that are under way."""
 
 
 class RuleSets:
@@ -211,7 +213,7 @@ class Reloader:
     async def _load(self, trigger: str) -> Configuration:
         watched = self._rulesets.current.watched
         self._loaded = _look(watched)  # a file that fails is not tried again until it changes
-        loaded = await asyncio.to_thread(load, self._path, self._environ)
+        loaded = await asyncio.to_thread(load, self._path, self._environ, trial_seconds=_TRIAL_SECONDS)
         if loaded.watched != watched:
             self._loaded = ()  # one that was not looked at before it was read: read once more, and compare
         now = self._clock.now()
@@ -219,8 +221,11 @@ class Reloader:
         if loaded.hash == current.hash and loaded.secrets() == current.secrets():
             if trigger != BY_FILE or self.state.failed_at is not None:
                 log.info("ruleset.unchanged", extra=_facts(loaded, trigger))
+            # At the start the templates are not tried on events: this is the first that is heard of them.
+            _tell(warning for warning in loaded.warnings if warning not in current.warnings)
+            self._rulesets.current = replace(current, warnings=loaded.warnings, untried=loaded.untried)
             self._became(ReloadState(now))
-            return current
+            return self._rulesets.current
         self._redactor.learn(loaded.secrets())
         await self._store.save_ruleset(kept_text(loaded, now))
         await self._lanes.prepare(loaded)
@@ -228,8 +233,7 @@ class Reloader:
         self._lanes.adopt(loaded)
         self._became(ReloadState(now))
         log.info("ruleset.loaded", extra=_facts(loaded, trigger))
-        for warning in loaded.warnings:
-            log.warning("ruleset.warning", extra={"code": warning.code, "problem": str(warning)})
+        _tell(loaded.warnings)
         await self._lanes.bury_removed()
         return loaded
 
@@ -269,6 +273,11 @@ class Reloader:
         self._seen = seen
         if not self._stopped:
             self.watch()
+
+
+def _tell(warnings: Iterable[Problem]) -> None:
+    for warning in warnings:
+        log.warning("ruleset.warning", extra={"code": warning.code, "problem": str(warning)})
 
 
 def _facts(loaded: Configuration, trigger: str) -> dict[str, str | int]:

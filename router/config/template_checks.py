@@ -2,81 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from router.config.destination_section import Types
 from router.config.lint import destinations_of
-from router.config.nodes import LINE_BREAK, Node, Place, Scalar
 from router.config.nodes import Mapping as MapNode
-from router.config.nodes import Sequence as ListNode
-from router.config.places import locate
-from router.config.problems import listed, named
+from router.config.nodes import Place
+from router.config.problems import listed
 from router.config.reading import Reading
 from router.config.rule_section import ReadRule
 from router.config.style import style_of, style_of_type
+from router.config.template_notes import TemplateNotes
 from router.config.trouble_section import fallback_of
 from router.destinations.address import WebAddress
 from router.destinations.base import Destination
 from router.events import Markup
-from router.messages.inspection import TemplateProblem
-from router.messages.render import Renderer
+from router.messages.inspection import Inspection
 from router.messages.spec import MessageSpec, Style
 
 _ANY_STYLE = Style(Markup.TEXT, "text", forwards_as_is=True)
-_FILLED_IN = (
-    "with what its references stand for, this is no template that can be used; a ${…} may stand among the words of a"
-    " template, not inside {{ … }} or {% … %}"
-)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A destination, and how it wants its messages."""
+
+    name: str
+    type_name: str
+    style: Style
+
+
+@dataclass(frozen=True)
+class OwnTemplates:
+    """What a destination has in its own settings: a message for rules that give none, and an address."""
+
+    spec: MessageSpec
+    address: WebAddress | None
 
 
 class TemplateChecks:
-    """
-    Checks templates and notes what is wrong.
+    """Checks templates as they are written, and notes what is wrong."""
 
-    Args:
-        trees: Of those of the files that are structures.
-        folder: Of the own templates; their names in problems begin with it.
-    """
-
-    def __init__(
-        self,
-        renderer: Renderer,
-        files: Mapping[str, str],
-        trees: Mapping[str, Node],
-        folder: Path,
-        reading: Reading,
-    ) -> None:
-        self._renderer = renderer
-        self._files = files
-        self._trees = trees
-        self._folder = folder
+    def __init__(self, inspection: Inspection, notes: TemplateNotes, reading: Reading) -> None:
+        self._inspection = inspection
+        self._notes = notes
         self._reading = reading
 
     def own_files(self) -> None:
         """Check all own template files, used or not."""
-        for problem in self._renderer.inspection.own_problems():
-            self._note(problem, MapNode(Place(1, 1)))
+        self._notes.note(self._inspection.own_problems(), MapNode(Place(1, 1)))
 
-    def rule(self, rule: ReadRule, types: Types) -> None:
-        """Check the templates of a rule for each type of destination that it reaches."""
+    def rule(self, rule: ReadRule, types: Types) -> list[Reader]:
+        """
+        Check the templates of a rule for each type of destination that it reaches.
+
+        Returns:
+            Of the destinations those for which nothing is wrong, one for each way of writing.
+        """
         names = destinations_of(rule.to) if rule.to is not None else ()
         # What falls back is written anew for the other type.
         names = (*names, *(other for name in names if (other := fallback_of(name, types)) is not None))
-        for style in dict.fromkeys(_styles(names, types)) or (_ANY_STYLE,):
-            self._note_all(self._renderer.inspection.problems(rule.spec, style), rule.node)
+        sound = []
+        for reader in _readers(names, types) or [Reader("", "", _ANY_STYLE)]:
+            problems = self._inspection.problems(rule.spec, reader.style)
+            self._notes.note(problems, rule.node)
+            if not problems and reader.name:
+                sound.append(reader)
         self._somebody_takes(rule, [kind for name in names if (kind := types.by_name.get(name)) is not None])
+        return sound
 
-    def destination(self, destination: Destination, node: MapNode) -> None:
-        """Check the templates that a destination has in its own settings."""
+    def destination(self, destination: Destination, node: MapNode) -> OwnTemplates | None:
+        """Check the templates that a destination has in its own settings; give them where nothing is wrong."""
         own = destination.own_message
         spec = MessageSpec(
             message=own.get("message"), template=own.get("template"), body=own.get("body"), has_body="body" in own
         )
-        self._note_all(self._renderer.inspection.problems(spec, style_of(destination)), node)
+        problems = self._inspection.problems(spec, style_of(destination))
         url = getattr(destination, "url", None)
-        if isinstance(url, WebAddress) and url.has_template:
-            self._note_all(self._renderer.inspection.text_problems(url.text, ("url",)), node)
+        address = url if isinstance(url, WebAddress) and url.has_template else None
+        if address is not None:
+            problems += self._inspection.text_problems(address.text, ("url",))
+        self._notes.note(problems, node)
+        return None if problems else OwnTemplates(spec, address)
 
     def _somebody_takes(self, rule: ReadRule, types: Sequence[type[Destination]]) -> None:
         """Note `body` and `blocks` where the rule reaches no destination that takes them: they would be ignored."""
@@ -94,57 +102,19 @@ class TemplateChecks:
                     " use message or template",
                 )
 
-    def _note_all(self, problems: Iterable[TemplateProblem], node: MapNode) -> None:
-        for problem in problems:
-            self._note(problem, node)
 
-    def _sentence(self, problem: TemplateProblem, scalar: Scalar) -> str:
-        """What to say of a text; where it came from outside, nothing that only shows with the values filled in."""
-        if not scalar.outside:
-            return problem.sentence
-        if problem.path == ("template",):
-            return "no template has the name that this reference stands for"
-        as_written = self._renderer.inspection.text_problems(scalar.text, problem.path)
-        return problem.sentence if problem.sentence in {each.sentence for each in as_written} else _FILLED_IN
-
-    def _place_in_file(self, problem: TemplateProblem) -> Place:
-        tree = self._trees.get(problem.template or "")
-        found = _follow(tree, problem.path) if tree is not None else None
-        if isinstance(found, Scalar):
-            return locate(found, self._files[problem.template or ""], problem.line, problem.column)
-        return Place(max(1, problem.line), problem.column or 1)
-
-    def _note(self, problem: TemplateProblem, node: MapNode) -> None:
-        if problem.template is not None:
-            place = self._place_in_file(problem)
-            lines = LINE_BREAK.split(self._files.get(problem.template, ""))
-            line = lines[place.line - 1] if place.line <= len(lines) else None
-            self._reading.error(place, problem.sentence, file=str(self._folder / problem.template), line=line)
-            return
-        found = _follow(node, problem.path)
-        if isinstance(found, Scalar):
-            place = locate(found, self._reading.text, problem.line, problem.column)
-            self._reading.error(place, self._sentence(problem, found))
-        else:
-            self._reading.error(found, f"{named(problem.path[0])[1:-1]}: {problem.sentence}")
-
-
-def _styles(names: Iterable[str], types: Types) -> Iterable[Style]:
+def _readers(names: Iterable[str], types: Types) -> list[Reader]:
+    """Give one destination for each style."""
+    readers: dict[Style, Reader] = {}
     for name in names:
         kind = types.by_name.get(name)
-        if name in types.built:
-            yield style_of(types.built[name])
-        elif kind is not None:
-            yield style_of_type(kind)
+        if kind is not None:
+            built = types.built.get(name)
+            style = style_of_type(kind) if built is None else style_of(built)
+            readers.setdefault(style, Reader(name, kind.type_name, style))
+    return list(readers.values())
 
 
-def _follow(node: Node, path: Iterable[str | int]) -> Node:
-    """Walk to a text; a step that leads nowhere (a key that is a template itself) stays at its map."""
-    for step in path:
-        if isinstance(node, MapNode) and str(step) in node.entries:
-            node = node.entries[str(step)].value
-        elif isinstance(node, ListNode) and isinstance(step, int) and 0 <= step < len(node.items):
-            node = node.items[step]
-        else:
-            break
-    return node
+def reader_of(name: str, destination: Destination) -> Reader:
+    """Say how a destination reads."""
+    return Reader(name, destination.type_name, style_of(destination))

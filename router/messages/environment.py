@@ -267,10 +267,15 @@ def _unfolded(_context: Any, _value: Any) -> str:
 
 
 class TemplateReader:
-    """Reads templates to find their faults; nothing is run."""
+    """
+    Reads templates to find their faults; nothing is run.
+
+    Attributes:
+        first_words: What a template may begin with.
+    """
 
     def __init__(self, first_words: frozenset[str], has_template: Callable[[str], bool]) -> None:
-        self._first_words = first_words
+        self.first_words = first_words
         self._has_template = has_template
         self._environment = ReadingEnvironment()
         functions = {f"filter {name}": call for name, call in ALL_FILTERS.items()}
@@ -322,12 +327,12 @@ class TemplateReader:
         lines: dict[str, int] = {}
         for name in tree.find_all(nodes.Name):
             lines.setdefault(name.name, name.lineno)
-        unknown = sorted(jinja_meta.find_undeclared_variables(tree) - self._first_words - _set_in_branches(tree))
+        unknown = sorted(jinja_meta.find_undeclared_variables(tree) - self.first_words - _set_in_branches(tree))
         return [Fault(lines.get(word, 1), self._word_sentence(word), word) for word in unknown]
 
     def _word_sentence(self, word: str) -> str:
         known = "event, payload, actor, page, space, link, changes, rule, destination or a resource such as comment"
-        return f"unknown name '{word}'; expected {known}{did_you_mean(word, self._first_words)}"
+        return f"unknown name '{word}'; expected {known}{did_you_mean(word, self.first_words)}"
 
 
 def _set_in_branches(tree: nodes.Template) -> set[str]:

@@ -3,46 +3,35 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from functools import cached_property
 
 from router.messages.dialect import Fault, did_you_mean, included_names
 from router.messages.environment import TemplateReader
+from router.messages.field_inspection import FieldInspection
 from router.messages.library import STRUCTURE_SUFFIX, Library
 from router.messages.limits import DEEPEST_CALL
+from router.messages.problems import TemplatePlace, TemplateProblem
 from router.messages.spec import MessageSpec, Style
 from router.messages.structures import Path, leaves
 
 
-@dataclass(frozen=True)
-class TemplateProblem:
+class Inspection:
     """
-    Something to mend in a template.
+    Looks through the templates of one rule set.
 
     Attributes:
-        path: Keys from the rule to the text: `("message",)`, `("body", "title")`. In a file that is a structure, those
-            from its top.
-        line, column: Within that text, or in the template file; from 1. The column is None where it is not known.
-        template: Name of the template file that holds it, or None where the text stands in the rule.
+        fields: Looks for fields that no event has.
     """
-
-    path: Path
-    line: int
-    column: int | None
-    sentence: str
-    template: str | None = None
-
-
-class Inspection:
-    """Looks through the templates of one rule set."""
 
     def __init__(self, library: Library, reader: TemplateReader) -> None:
         self._library = library
         self._reader = reader
+        self.fields = FieldInspection(library, reader)
 
     def problems(self, spec: MessageSpec, style: Style) -> list[TemplateProblem]:
         """List what is wrong in the templates that a rule gives, and in the files that it leads to."""
         found = []
-        for path, text in self._texts(spec):
+        for path, text in self.texts(spec):
             found += self.text_problems(text, path)
         if spec.blocks is not None and not isinstance(spec.blocks, list):
             found.append(TemplateProblem(("blocks",), 1, None, "blocks must be a list of Slack's blocks"))
@@ -68,7 +57,8 @@ class Inspection:
         found = [problem for name in sorted(self._library.own) for problem in self.file_problems(name)]
         return list(dict.fromkeys(found))
 
-    def _texts(self, spec: MessageSpec) -> list[tuple[Path, str]]:
+    def texts(self, spec: MessageSpec) -> list[tuple[Path, str]]:
+        """List the templates that stand in a rule itself, with the path to each."""
         texts: list[tuple[Path, str]] = []
         if spec.message is not None:
             texts.append((("message",), spec.message))
@@ -77,6 +67,37 @@ class Inspection:
         texts += leaves(spec.blocks, ("blocks",))
         texts += leaves(spec.body, ("body",)) if spec.has_body else []
         return texts
+
+    @property
+    def has_own_files(self) -> bool:
+        """Whether there are templates beside the rule file."""
+        return bool(self._library.own)
+
+    def is_readable(self, name: str) -> bool:
+        """Whether a template file is a text, or a structure that could be read."""
+        return not name.endswith(STRUCTURE_SUFFIX) or self._library.structure(name) is not None
+
+    def places(self, spec: MessageSpec) -> dict[str, TemplatePlace]:
+        """
+        List where a rendering may fail: path and template file, by what `Renderer` calls the place in its failures.
+
+        The first is the one to name where a failure tells none of them.
+        """
+        texts = self.texts(spec) or [(("template",), "")]
+        found = {".".join(map(str, path)): TemplatePlace(path, None, text) for path, text in texts}
+        found |= {str(path[0]): TemplatePlace(path[:1], None) for path, _ in texts if len(path) > 1}
+        return found | self._places_in_files
+
+    @cached_property
+    def _places_in_files(self) -> dict[str, TemplatePlace]:
+        found = {}
+        for name, file in self._library.own.items():
+            found[name] = TemplatePlace(("template",), name, file)
+            if name.endswith(STRUCTURE_SUFFIX):
+                texts = [(("text",), ""), (("blocks",), ""), *leaves(self._library.structure(name), ())]
+                for path, text in texts:
+                    found[f"{name}: {'.'.join(map(str, path))}"] = TemplatePlace(path, name, text)
+        return found
 
     def _named_problems(self, wanted: str, spec: MessageSpec, style: Style) -> list[TemplateProblem]:
         name = self._library.named(wanted, style, spec.format or style.format)
