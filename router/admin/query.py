@@ -193,7 +193,7 @@ def read_object(body: bytes, known: Sequence[str] = ()) -> Mapping[str, JSON]:
     Raises:
         Refused: With 400.
     """
-    if not body.strip():
+    if not body:
         return {}
     try:
         given = parse_body(body)

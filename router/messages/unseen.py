@@ -21,6 +21,8 @@ def one_line(text: str) -> str:
     Join lines by spaces, and take out what shows nothing: subjects, headings and names have one line, whatever a title
     brings. Empty where nothing would be seen.
     """
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip(" ")
     line = " ".join(without_unseen(text).split())
     return line if any(map(_shows, line)) else ""
 
