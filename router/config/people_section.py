@@ -21,8 +21,7 @@ PEOPLE, SPACES = "people", "spaces"
 _EXAMPLES = {PEOPLE: "9: {name: Ada Byrne, slack: U024BE7LH}", SPACES: "42: {name: Engineering, code: eng}"}
 _ONE = {PEOPLE: "person", SPACES: "space"}
 
-ID = re.compile(r"[1-9][0-9]{0,18}|[A-Za-z0-9_-]*[A-Za-z_-][A-Za-z0-9_-]*", re.ASCII)
-_LONGEST_ID = 100
+ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 _SLACK_ID = re.compile(r"[UW][A-Z0-9]{2,20}", re.ASCII)
 _EMAIL = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")
 _CODE = re.compile(r"[^\s/?#]+")
@@ -146,7 +145,7 @@ def _object(
     key: str, model: type[PersonKeys | SpaceKeys], entry: Entry, reading: Reading, of_source: bool
 ) -> Facts | None:
     one = _ONE[key]
-    if not ID.fullmatch(entry.key) or len(entry.key) > _LONGEST_ID:
+    if not ID.fullmatch(entry.key):
         reading.error(entry, f"{named(entry.key)} is no id of a {one}; expected a number, such as {_EXAMPLES[key]}")
         return None
     node: Node = entry.value if of_source else literal(entry.value, reading)
