@@ -200,6 +200,17 @@ class TestMemory:
         directory.learn("spaces", "spaces", "42", {"name": "Eng"})
         assert build_namespace(event, SPACES, SITE, directory.names("spaces", GIVEN)) is not first
 
+    def test_words_of_one_memory_are_not_those_of_another(self) -> None:
+        """A preview looks at a copy: its versions are counted apart, and may be the same or less."""
+        event, given = make_event("page.updated", page()), Given()
+        known, copies = Directory(), [Directory(), Directory()]
+        for number in range(3):
+            known.learn("spaces", "users", "9", {"name": f"Ada {number}"})
+        copies[0].learn("spaces", "users", "9", {"name": "Copy"})
+        assert build_namespace(event, SPACES, SITE, known.names("spaces", given))["actor"]["name"] == "Ada 2"
+        assert build_namespace(event, SPACES, SITE, copies[0].names("spaces", given))["actor"]["name"] == "Copy"
+        assert "name" not in build_namespace(event, SPACES, SITE, copies[1].names("spaces", given))["actor"]
+
     def test_the_newest_twenty_thousand_pages_are_in_memory(self) -> None:
         """However many were learned; the counts are of those."""
         directory = Directory()

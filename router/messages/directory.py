@@ -71,6 +71,7 @@ class Names:
         learned: Looks an object up by kind and id.
         version: Grows when something was learned; what has been forgotten meanwhile still holds.
         changed_since: Lists kind and id of what was learned since a version; None where that is too long ago to say.
+        directory: The memory that all this is of; versions of two of them say nothing of each other.
         recorded: What stands for what is known now; see `Directory.names`.
     """
 
@@ -78,12 +79,15 @@ class Names:
     learned: Callable[[str, str], Facts | None]
     version: int = 0
     changed_since: Callable[[int], Sequence[tuple[str, str]] | None] = _never
+    directory: Directory | None = None
     recorded: Seen | None = None
 
     def agree_with(self, earlier: Names, seen: Seen) -> bool:
         """Whether what was seen by earlier names would be seen again by these."""
         if self is earlier:
             return True
+        if self.directory is not earlier.directory:
+            return False
         if self.given is not earlier.given or self.recorded is not earlier.recorded:
             return False
         changed = self.changed_since(earlier.version) if self.version != earlier.version else ()
@@ -127,7 +131,7 @@ class Directory:
         names = self._names.get(source)
         if names is None or names.given is not given or names.version != self.version:
             learned = partial(self.find, source)
-            names = Names(given, learned, self.version, partial(self._changed_since, source))
+            names = Names(given, learned, self.version, partial(self._changed_since, source), self)
             self._names[source] = names
         if recorded is not None:
             return replace(names, learned=partial(_recalled, recorded, names.learned), recorded=recorded)
