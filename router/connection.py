@@ -127,6 +127,8 @@ class Connection:
         head = self._reader.head()
         if head is None:
             self._host.heads.watch(self)
+            if isinstance(self._stream, PatientStream):
+                self._stream.expect_nothing_yet()
             while head is None and not self._host.is_draining:
                 await self._read()
                 head = self._reader.head()
@@ -223,10 +225,25 @@ class PatientStream(IOStream):
     Tornado's closes as soon as it comes upon the end of what is sent, also while nobody reads.
     """
 
+    _nothing_yet = False
+    _end_is_there = False
+
+    def expect_nothing_yet(self) -> None:
+        """
+        Wait for the loop to say that there is something to read, before the next look at it.
+
+        Who has just been answered has mostly not asked again: the look would cost a system call, and find nothing.
+        """
+        self._nothing_yet = not self._end_is_there
+
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        if self._nothing_yet:
+            self._nothing_yet = False
+            return None
         count = super().read_from_fd(buf)
         if count == 0 and not self.reading():
             # The end stays there to be read; until then it must not wake the loop again and again.
+            self._end_is_there = True
             self.io_loop.update_handler(self.fileno(), IOLoop.WRITE if self.writing() else IOLoop.ERROR)
             return None
         return count
