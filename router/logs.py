@@ -98,26 +98,29 @@ class TextFormatter(_Formatter):
             for key, value in islice(vars(record).items(), _COMMON, None)
             if value is not None and key not in _OF_OTHERS
         ]
-        said = "".join(pairs)
-        if not self._is_harmless(said, len(pairs)):
+        action, said = record.getMessage(), "".join(pairs)
+        if not self._is_harmless(action, said, len(pairs)):
             facts = self._redactor.redact_values({key: _bounded(value) for key, value in facts_of(record).items()})
             said = "".join([f" {key}={_word(value)}" for key, value in facts.items()])
-        line = f"{self._time(record)} {record.levelname:<7} {self._redactor.redact(record.getMessage())}{said}"
+            action = self._redactor.redact(action)
+        line = f"{self._time(record)} {record.levelname:<7} {action}{said}"
         if not line.isprintable():
             line = line.translate(_BREAKS)
         if trouble := self._trouble(record):
             line += "\n" + trouble.rstrip()
         return line
 
-    def _is_harmless(self, said: str, count: int) -> bool:
+    def _is_harmless(self, action: str, said: str, count: int) -> bool:
         """
-        Whether so many pairs can stand in a line as they are. Most can, and one look at all of them together shows it.
+        Whether an action and so many pairs can stand in a line as they are. Most can, and one look at all of them
+        together shows it.
         """
+        line = action + said
         return (
             len(said) <= LONGEST_VALUE
             and _ALL_PLAIN.fullmatch(said) is not None
             and said.count(" ") == count
-            and self._redactor.redact(said) == said
+            and self._redactor.redact(line) == line
         )
 
 
