@@ -50,10 +50,11 @@ def judge_arrived(event: Event, source: Source, by: Configuration, directory: Di
 
 def _for_conditions(seen: Mapping[str, Mapping[str, JSON] | None]) -> dict[str, JSON]:
     """What is kept of the objects that were looked up: a body may refer to many, and each is kept with every event."""
-    return {
-        object_id: {key: value for key, value in facts.items() if key != "tags"} if facts else None
-        for object_id, facts in islice(seen.items(), _MOST_KEPT)
-    }
+    return {object_id: _without_tags(facts) if facts else None for object_id, facts in islice(seen.items(), _MOST_KEPT)}
+
+
+def _without_tags(facts: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    return {key: value for key, value in facts.items() if key != "tags"} if "tags" in facts else facts
 
 
 def explain(event: Event, by: Configuration, directory: Directory | None = None) -> Sequence[Verdict]:

@@ -27,6 +27,9 @@ class Judgement:
     routes: tuple[Route, ...] = ()
 
 
+_NO_MATCH = Judgement()
+
+
 class Index:
     """Finds the rules whose patterns can match a name, by the first or the last segment that has no wildcard."""
 
@@ -146,6 +149,8 @@ def _matching(rules: Sequence[Rule], namespace: Namespace) -> Sequence[Rule]:
 
 def judgement(matched: Sequence[Rule], namespace: Namespace) -> Judgement:
     """Put together what these rules, all of which matched, make of an event."""
+    if not matched:
+        return _NO_MATCH
     routes = tuple(route for rule in matched for route in rule.routes(namespace))
     return Judgement(tuple(rule.name for rule in matched), routes)
 
