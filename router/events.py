@@ -131,6 +131,23 @@ class Event:
         return parse_body(self.body)
 
 
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """
+    What a body or the API tells of a person, a space or a page.
+
+    Attributes:
+        kind: `users`, `spaces` or `pages`.
+        version_at: When the object was last changed, by its sender's clock; aware. None where it was not told.
+        facts: As in `messages/directory.py`; only what was told, the rest of what is known stays.
+    """
+
+    kind: str
+    object_id: str
+    version_at: datetime | None
+    facts: Mapping[str, JSON]
+
+
 class Markup(StrEnum):
     """How values are escaped when a template inserts them into a message; `messages/escaping.py` does it."""
 

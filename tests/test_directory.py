@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from router.events import Lesson
 from router.messages.changes import changes_of
 from router.messages.context import build_namespace, lazy_namespace, model_of
 from router.messages.directory import NOTHING_GIVEN, Directory, Facts, Given
-from router.messages.learning import Lesson, lesson, lesson_of
+from router.messages.learning import lesson, lesson_of
 from router.payload import JSON, parse_body
 from router.samples import SAMPLES, sample
 from tests.message_bodies import SITE, SPACES, make_event

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from router.clients import make_http_client
+from router.events import Lesson
 from router.messages.directory import USERS, Directory
 from router.secret import Secret
 from router.spaces.client import (
@@ -345,7 +346,7 @@ async def test_what_an_api_tells_is_known_some_at_a_time(tmp_path: Path) -> None
     while directory.find("spaces", USERS, "1") is None:  # noqa: ASYNC110 - nobody is told of the first of three commits
         await asyncio.sleep(0)
     assert directory.find("spaces", USERS, str(len(models))) is None
-    newer = Taught("spaces", USERS, "1", clock.now(), {"name": "Ada King"}, clock.now())
+    newer = Taught("spaces", Lesson(USERS, "1", clock.now(), {"name": "Ada King"}), clock.now())
     for known in await store.learn([newer]):
         directory.learn(known.source, known.kind, known.object_id, known.facts)
     assert await learning == len(models)

@@ -68,11 +68,10 @@ class Naming:
         taught = None if source is None else taught_by(event, source)
         if taught is None or not taught.keeps_before:
             return event
-        key = (taught.source, taught.kind, taught.object_id)
-        if self.directory.is_unread(*key):
-            await self._read([key])
-        known = self.directory.find(*key)
-        if known is None or {**known, **taught.facts} == known:
+        if self.directory.is_unread(*taught.key):
+            await self._read([taught.key])
+        known = self.directory.find(*taught.key)
+        if known is None or {**known, **taught.lesson.facts} == known:
             return event
         return replace(event, facts={**event.facts, BEFORE: known})
 
@@ -121,21 +120,13 @@ def taught_by(event: Event, source: Source) -> Taught | None:
     lesson = lesson_of(event.name, model_of(event, source.kind)[1])
     if lesson is None:
         return None
-    return Taught(
-        source=event.source,
-        kind=lesson.kind,
-        object_id=lesson.object_id,
-        version_at=lesson.version_at,
-        facts=lesson.facts,
-        learned_at=event.received_at,
-        keeps_before=source.changes,
-    )
+    return Taught(event.source, lesson, event.received_at, keeps_before=source.changes)
 
 
 def remember(directory: Directory, taught: Taught | None, accepted: Accepted, facts: dict[str, Any]) -> None:
     """Take note of what a stored event taught, and of what was known before, for its messages."""
     if taught is not None and accepted.taught is not None:
-        directory.learn(taught.source, taught.kind, taught.object_id, accepted.taught)
+        directory.learn(*taught.key, accepted.taught)
     if accepted.before is not None:
         facts[BEFORE] = accepted.before
 

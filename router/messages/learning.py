@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from router.messages.directory import PAGES, SPACES, USERS, Facts
+from router.events import Lesson
+from router.messages.directory import PAGES, SPACES, USERS
 from router.messages.unseen import one_line
 from router.payload import JSON
 from router.sources import resource_and_action
@@ -16,23 +16,6 @@ _LONGEST_FACT = 500
 _LONGEST_TAG = 100
 _MOST_TAGS = 50
 _KINDS = {"page": PAGES, "space": SPACES, "user": USERS}
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """
-    What was told of one object.
-
-    Attributes:
-        kind: `users`, `spaces` or `pages`.
-        version_at: When the object was last changed, by its sender's clock; aware. None where it was not told.
-        facts: As in `directory.py`; only what was told.
-    """
-
-    kind: str
-    object_id: str
-    version_at: datetime | None
-    facts: Facts
 
 
 def lesson_of(event_name: str, model: Mapping[str, JSON]) -> Lesson | None:

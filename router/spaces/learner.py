@@ -44,18 +44,7 @@ class Learner:
         now = self._clock.now()
         lessons = [told for model in models if (told := lesson(kind, model)) is not None]
         known = await self._store.learn(
-            [
-                Taught(
-                    source=access.source,
-                    kind=told.kind,
-                    object_id=told.object_id,
-                    version_at=told.version_at,
-                    facts=told.facts,
-                    learned_at=now,
-                    keeps_before=access.keeps_before,
-                )
-                for told in lessons
-            ]
+            [Taught(access.source, told, now, keeps_before=access.keeps_before) for told in lessons]
         )
         self._directory.learn_all(access.source, ((each.kind, each.object_id, each.facts) for each in known))
         return len(known)

@@ -27,23 +27,23 @@ def learn(transaction: Transaction, taught: Taught) -> Learned:
     Told again of the version that is known (Spaces may send two events for one change), what it differed from is told
     again as well. Something told without a version never replaces what has one.
     """
-    key = (taught.source, taught.kind, taught.object_id)
+    lesson = taught.lesson
     row = transaction.one(
         "SELECT version_at, facts, previous, learned_at FROM objects WHERE source = ? AND kind = ? AND object_id = ?",
-        key,
+        taught.key,
     )
     latest = to_ms(taught.learned_at) + _CLOCKS_DIFFER
-    version = None if taught.version_at is None else _believed(to_ms(taught.version_at), latest)
+    version = None if lesson.version_at is None else _believed(to_ms(lesson.version_at), latest)
     if row is None:
-        _write(transaction, taught, version, taught.facts, None)
-        return taught.facts, None
+        _write(transaction, taught, version, lesson.facts, None)
+        return lesson.facts, None
     known_version, text, previous, learned_at = row
     known_version = None if known_version is None else _believed(known_version, latest)
     known: Mapping[str, JSON] = parse_body(text.encode())
     before = None if previous is None else parse_body(previous.encode())
     if known_version is not None and (version is None or version < known_version):
         return known, None
-    facts = {**known, **taught.facts}
+    facts = {**known, **lesson.facts}
     if version is None or version != known_version or facts != known:
         before = known if facts != known else None
     if not taught.keeps_before:
@@ -70,9 +70,7 @@ def _write(
         "INSERT OR REPLACE INTO objects (source, kind, object_id, version_at, learned_at, facts, previous)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
-            taught.source,
-            taught.kind,
-            taught.object_id,
+            *taught.key,
             version,
             to_ms(taught.learned_at),
             dump_json(facts).decode(),

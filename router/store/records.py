@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from router.events import Attempt, Cause, Delivery, DeliveryState, Message
+from router.events import Attempt, Cause, Delivery, DeliveryState, Lesson, Message
 from router.payload import JSON
 from router.store.kin import Kin
 
@@ -55,21 +55,22 @@ class Accepted:
 @dataclass(frozen=True, slots=True)
 class Taught:
     """
-    What a body or the API tells of a person, a space or a page.
+    A lesson on its way into the store.
 
     Attributes:
-        version_at: When the object was last changed, by its sender's clock; None where that was not told.
-        facts: Only what was told; the rest of what is known stays.
+        source: The one whose object it is about; ids of two sources have nothing to do with each other.
         keeps_before: Remember what was known before, for messages that say what changed.
     """
 
     source: str
-    kind: str
-    object_id: str
-    version_at: datetime | None
-    facts: Mapping[str, JSON]
+    lesson: Lesson
     learned_at: datetime
     keeps_before: bool = False
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Source, kind and id of the object."""
+        return self.source, self.lesson.kind, self.lesson.object_id
 
 
 @dataclass(frozen=True, slots=True)

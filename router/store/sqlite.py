@@ -237,7 +237,7 @@ class SqliteStore(ReadingVerbs):
         if not taught:
             return ()
         facts = await self._commits.hand_in(partial(objects.learn_all, taught=taught))
-        return [KnownObject(one.source, one.kind, one.object_id, now) for one, now in zip(taught, facts, strict=True)]
+        return [KnownObject(*one.key, now) for one, now in zip(taught, facts, strict=True)]
 
     # Forgetting: what may go is looked up apart, so that the writer only removes it
 

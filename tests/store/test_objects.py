@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from router.errors import StoreUnavailable
+from router.events import Lesson
 from router.payload import JSON
 from router.store.base import Store
 from router.store.records import KnownObject, Taught
@@ -19,7 +20,7 @@ HOUR = timedelta(hours=1)
 
 
 def page(version_at: datetime | None = START, *, object_id: str = "5148", keeps: bool = True, **facts: JSON) -> Taught:
-    return Taught("spaces", "pages", object_id, version_at, facts, START, keeps)
+    return Taught("spaces", Lesson("pages", object_id, version_at, facts), START, keeps)
 
 
 async def known(store: Store) -> JSON:
@@ -125,9 +126,9 @@ async def test_the_newest_are_listed_people_and_spaces_first(store: Store) -> No
     """What is most likely asked for stands last, where a memory that is full keeps it."""
     for number in range(5):
         at = START + number * HOUR
-        await store.learn([Taught("spaces", "pages", str(number), None, {"title": "P"}, at)])
-        await store.learn([Taught("spaces", "users", str(number), None, {"name": "U"}, at)])
-    await store.learn([Taught("other", "users", "9", None, {"name": "X"}, START)])
+        await store.learn([Taught("spaces", Lesson("pages", str(number), None, {"title": "P"}), at)])
+        await store.learn([Taught("spaces", Lesson("users", str(number), None, {"name": "U"}), at)])
+    await store.learn([Taught("other", Lesson("users", "9", None, {"name": "X"}), START)])
     listed = [(kind, object_id) for kind, object_id, _ in await store.newest_objects("spaces", 7)]
     assert (await store.newest_objects("spaces", 1))[0][2] == b'{"name":"U"}'
     assert listed == [("pages", "3"), ("pages", "4"), *(("users", str(number)) for number in range(5))]
@@ -136,14 +137,14 @@ async def test_the_newest_are_listed_people_and_spaces_first(store: Store) -> No
 async def test_thousands_are_learned_at_once(store: Store) -> None:
     """As the lists of the API bring them, in the order in which they were handed in."""
     taught = [page(object_id=str(number), title=f"P{number}") for number in range(1, 1202)]
-    assert [one.object_id for one in await store.learn(taught)] == [one.object_id for one in taught]
+    assert [one.object_id for one in await store.learn(taught)] == [one.lesson.object_id for one in taught]
     assert len(await store.newest_objects("spaces", 5000)) == 1201
 
 
 async def test_what_was_not_heard_of_for_long_is_forgotten(store: Store) -> None:
     """A little at a time; what was told again meanwhile stays."""
     await store.learn([page(object_id=str(number), title="P") for number in range(1, 6)])
-    await store.learn([Taught("spaces", "pages", "3", START + HOUR, {"title": "Q"}, START + HOUR)])
+    await store.learn([Taught("spaces", Lesson("pages", "3", START + HOUR, {"title": "Q"}), START + HOUR)])
     removed = [await store.forget_objects(START + timedelta(seconds=1), 3) for _ in range(3)]
     assert removed == [3, 1, 0]
     assert [object_id for _, object_id, _ in await store.newest_objects("spaces", 10)] == ["3"]
@@ -153,7 +154,7 @@ async def test_what_is_told_again_is_not_forgotten(store: Store) -> None:
     """The lists of the API say the same every hour; once a day that is written down."""
     day = timedelta(days=1)
     for hours in (0, 1, 25):
-        await store.learn([Taught("spaces", "users", "9", START, {"name": "Ada"}, START + hours * HOUR)])
+        await store.learn([Taught("spaces", Lesson("users", "9", START, {"name": "Ada"}), START + hours * HOUR)])
     assert await store.forget_objects(START + day, 10) == 0
     assert await store.forget_objects(START + 2 * day, 10) == 1
 
@@ -163,7 +164,7 @@ async def test_a_version_of_the_far_future_does_not_hold_for_ever(store: Store) 
     future = START + timedelta(days=3000)
     await store.learn([page(title="A")])
     assert (await store.learn([page(future, title="POISON")]))[0].facts == {"title": "A"}
-    late = Taught("spaces", "pages", "1", future, {"title": "POISON"}, future)
+    late = Taught("spaces", Lesson("pages", "1", future, {"title": "POISON"}), future)
     assert (await store.learn([late]))[0].facts == {"title": "POISON"}
     assert (await store.learn([page(START + HOUR, object_id="1", title="True")]))[0].facts == {"title": "True"}
 
