@@ -70,7 +70,7 @@ def comments(text: str, tree: Node) -> Iterator[tuple[int, int]]:
     sections = sorted((entry.place.line, entry.key in _OWN_SECTIONS) for entry in tree.entries.values())
     begin = 0
     for number, line in enumerate(LINE_BREAK.split(text), 1):
-        own = [is_own for first, is_own in sections if first <= number][-1:]
+        own = [is_own for first, is_own in sections if first <= number][-1:] if "#" in line else []
         for found in re.finditer(r"(?:(?<=\s)|^)#", line) if own == [False] else ():
             at = begin + found.start()
             before = bisect_right(starts, at) - 1

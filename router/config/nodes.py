@@ -215,20 +215,20 @@ class _Builder:
         self._documents = 0
 
     def take(self, event: yaml.Event) -> None:
-        if isinstance(event, yaml.DocumentStartEvent):
-            self._documents += 1
-            if self._documents > 1:
-                raise SyntaxTrouble(
-                    _at(event), "a second document begins here; expected one document, so remove this '---' or '...'"
-                )
-        elif isinstance(event, yaml.AliasEvent):
-            self._alias(event)
-        elif isinstance(event, yaml.ScalarEvent):
+        if isinstance(event, yaml.ScalarEvent):  # the most frequent first
             self._scalar(event)
         elif isinstance(event, yaml.CollectionStartEvent):
             self._begin(event)
         elif isinstance(event, yaml.CollectionEndEvent):
             self._finish()
+        elif isinstance(event, yaml.AliasEvent):
+            self._alias(event)
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                raise SyntaxTrouble(
+                    _at(event), "a second document begins here; expected one document, so remove this '---' or '...'"
+                )
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         place, anchor = _at(event), event.anchor or ""

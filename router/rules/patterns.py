@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from router.errors import RouterError
 
@@ -46,9 +47,10 @@ class Pattern:
         return self._matches(name.lower())
 
 
+@lru_cache(maxsize=1024)
 def compile_pattern(text: str) -> Pattern:
     """
-    Read one pattern.
+    Read one pattern. Thousands of rules share a few.
 
     Raises:
         PatternError: With a sentence for the author of the rule file.
