@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from router.config.lint import CODES
+from router.config.lint.codes import CODES
 from router.config.load import load
 from router.config.problems import ConfigurationInvalid, format_text
 from router.config.rule_section import RULE_DEFAULTS, RuleKeys
