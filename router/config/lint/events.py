@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from router.config.problems import did_you_mean, named, nearest
 from router.config.reading import Reading
 from router.config.rule_section import ReadRule
+from router.rules.patterns import Pattern
 from router.sources import KINDS
 
 _MOST_STOPPING = 100
@@ -14,25 +15,45 @@ _MOST_STOPPING = 100
 
 def lint_rules(rules: Sequence[ReadRule], reading: Reading) -> None:
     """Look at the patterns of each rule, and at what earlier rules leave for it."""
-    named_events = {placed.pattern.literal for rule in rules for placed in rule.events}
+    named_events = frozenset(placed.pattern.literal for rule in rules for placed in rule.events)
+    known = {kinds: _Known(kinds, named_events) for kinds in {rule.kinds for rule in rules}}
     for rule in rules:
-        known = [name for kind in rule.kinds for name in KINDS[kind].catalogue]
-        _unknown_events(rule, known, reading)
-        _missed_bare_events(rule, {name.lower() for name in known} - named_events, reading)
+        _unknown_events(rule, known[rule.kinds], reading)
+        _missed_bare_events(rule, known[rule.kinds].bare_events, reading)
     if not reading.has_errors:  # what has errors may yet change which rule sees what
         _hidden_rules(rules, reading)
 
 
-def _unknown_events(rule: ReadRule, known: Sequence[str], reading: Reading) -> None:
+class _Known:
+    """
+    The known events of some kinds of sources.
+
+    Attributes:
+        bare_events: Those that no rule names, in lower case.
+    """
+
+    def __init__(self, kinds: Sequence[str], named_events: frozenset[str | None]) -> None:
+        self.names = [name for kind in kinds for name in KINDS[kind].catalogue]
+        self.bare_events = {name.lower() for name in self.names} - named_events
+        self._fitting: dict[str, bool] = {}  # of ten thousand rules many have the same patterns
+
+    def fit(self, pattern: Pattern) -> bool:
+        """Whether a pattern matches any of them."""
+        if pattern.text not in self._fitting:
+            self._fitting[pattern.text] = any(pattern.matches(name) for name in self.names)
+        return self._fitting[pattern.text]
+
+
+def _unknown_events(rule: ReadRule, known: _Known, reading: Reading) -> None:
     for placed in (*rule.events, *rule.excluded):
         pattern = placed.pattern
-        if any(pattern.matches(name) for name in known):
+        if known.fit(pattern):
             continue
         kinds = " or ".join(rule.kinds)
         reading.warn(
             placed.place,
             "unknown-event",
-            f"{named(pattern.text)} matches none of the known events of {kinds}{_better(pattern.text, known)}",
+            f"{named(pattern.text)} matches none of the known events of {kinds}{_better(pattern.text, known.names)}",
         )
 
 

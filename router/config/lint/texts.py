@@ -81,7 +81,9 @@ def tags(text: str) -> Iterator[tuple[int, int]]:
             return
         if _RAW.match(text, opening.start()):  # shown as it stands, braces and all
             closing = _END_OF_RAW.search(text, end)
-            end = closing.end() - 2 if closing else end
+            if closing is None:
+                return
+            end = closing.end() - 2
         yield opening.start(), end + 2
         opening = _OPENING.search(text, end + 2)
 
