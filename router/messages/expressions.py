@@ -15,12 +15,13 @@ from jinja2.parser import Parser
 
 from router.events import Markup
 from router.messages.dialect import Vocabulary, did_you_mean, find_faults
-from router.messages.environment import ALL_FILTERS, ReadingEnvironment, TemplateEnvironment, syntax_sentence
+from router.messages.environment import ALL_FILTERS, ReadingEnvironment, TemplateEnvironment
 from router.messages.escaping import ESCAPINGS
 from router.messages.failures import why
 from router.messages.limits import Budget
 from router.messages.references import whole
 from router.messages.structures import plain_path
+from router.messages.syntax_words import syntax_sentence
 from router.messages.template_tests import TESTS
 from router.payload import JSON
 

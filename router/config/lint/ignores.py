@@ -28,6 +28,8 @@ _IGNORE = re.compile(
     r"#?\s*lint\s*:\s*(?P<what>ignore\b)?(?P<equals>\s*=\s*(?P<codes>[\w-]+(?:\s*,\s*[\w-]+)*))?", re.IGNORECASE
 )
 _CODE = re.compile(r"[\w-]+")
+_MOST_CODES = 50
+"""In one comment; there are fewer."""
 _UNUSED = "unused-ignore"
 _EXAMPLE = f"# lint: ignore={next(iter(CODES))}"
 
@@ -119,7 +121,11 @@ class Ignores:
                 sentence = f"this comment silences nothing; expected the codes of warnings in it, as in {_EXAMPLE}"
                 self._warn(Place(line, column, len(found[0].rstrip())), sentence, file, shown)
                 continue
+            told: set[str] = set()
             for code in _CODE.finditer(comment.text, found.start("codes"), found.end("codes")):
+                if code[0] in told or len(told) >= _MOST_CODES:
+                    continue
+                told.add(code[0])
                 place = Place(line, column + code.start(), len(code[0]))
                 spans = self._spans.setdefault((file, code[0]), {})
                 span = spans.setdefault(comment.first, _Span(comment.last))
