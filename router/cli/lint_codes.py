@@ -7,7 +7,7 @@ import textwrap
 import click
 
 from router.cli.output import paragraph, plain
-from router.config.lint.codes import CODES
+from router.config.lint.codes import CODES, UNUSED_IGNORE
 from router.config.lint.examples import EXAMPLES
 from router.config.problems import did_you_mean
 
@@ -36,5 +36,6 @@ def explanation(name: str) -> str:
     parts.append(f"For example:\n\n{textwrap.indent(example.wrong.rstrip(), _INDENT)}")
     right = f"$ {example.then}" if example.then else example.right.rstrip()
     parts.append(f"Mended:\n\n{textwrap.indent(right, _INDENT)}")
-    parts.append(paragraph(f"To keep it, write behind the line, or above it: # lint: ignore={code.name}"))
+    if code.name != UNUSED_IGNORE:
+        parts.append(paragraph(f"If it is meant so, say it behind the line or above it: # lint: ignore={code.name}"))
     return "\n\n".join(parts)

@@ -52,12 +52,13 @@ def word_in_question(error: TemplateSyntaxError) -> str:
 
 
 def _about_tag(tag: str, still_open: str) -> str:
-    if still_open:
+    is_part = tag.startswith("end") or tag in ("elif", "else")
+    if still_open and is_part:
         end = f"{{% end{still_open} %}}"
         return f"{{% {tag} %}} stands where {end} is expected: the {{% {still_open} … %}} before it is still open"
-    if tag in ("elif", "else"):
+    if is_part and not tag.startswith("end"):
         return f"{{% {tag} %}} stands outside of an {{% if … %}}; expected that before it"
-    if tag.startswith("end"):
+    if is_part:
         opened = tag.removeprefix("end")
         before = f"{{% {opened} … %}}" if opened in _TAGS else "what it ends"
         return f"{{% {tag} %}} closes nothing; expected {before} before it, or remove it"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+UNUSED_IGNORE = "unused-ignore"
+
 
 @dataclass(frozen=True)
 class Code:
@@ -147,7 +149,7 @@ _ALL = (
         "References are resolved under `sources` and `destinations` only, and need braces: `${NAME}`.",
     ),
     Code(
-        "unused-ignore",
+        UNUSED_IGNORE,
         "a comment `# lint: ignore=…` silences nothing",
         "A code in it is misspelt, so that the warning is still there; or the reason is gone, and the comment would"
         " hide the next such mistake.",

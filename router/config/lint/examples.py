@@ -61,8 +61,8 @@ EXAMPLES: Mapping[str, Example] = {
         "    events: page.*\n    when: {space.code: eng}\n    to: docs\n",
     ),
     "template-fails": _rule(
-        "    events: [page.*, user.*]\n    to: docs\n    message: \"{{ page.title + '!' }}\"\n",
-        '    events: [page.*, user.*]\n    to: docs\n    message: "{{ page.title }}!"\n',
+        '    events: comment.*\n    to: docs\n    message: "After {{ page.contentRevision + 1 }} versions"\n',
+        '    events: comment.*\n    to: docs\n    message: "After {{ (page.contentRevision or 0) + 1 }} versions"\n',
     ),
     "single-braces": _rule(
         '    events: page.*\n    to: docs\n    message: "Saved: {page.title}"\n',

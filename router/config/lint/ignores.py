@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import yaml
 
-from router.config.lint.codes import CODES
+from router.config.lint.codes import CODES, UNUSED_IGNORE
 from router.config.lint.texts import tags
 from router.config.nodes import LINE_BREAK, LOADER, Place
 from router.config.problems import did_you_mean, named
@@ -30,12 +30,11 @@ _IGNORE = re.compile(
 _CODE = re.compile(r"[\w-]+")
 _MOST_CODES = 50
 """In one comment; there are fewer."""
-_UNUSED = "unused-ignore"
 _EXAMPLE = f"# lint: ignore={next(iter(CODES))}"
 
 
 class _Line(NamedTuple):
-    """A comment: where it stands, and the lines that it speaks of."""
+    """A comment: where it stands, and the lines that it speaks of; its own is always among them."""
 
     start: int
     text: str
@@ -133,9 +132,9 @@ class Ignores:
 
     def _warn(self, place: Place, sentence: str, file: str | None, shown: str | None) -> None:
         if file is None:
-            self._reading.warn(place, _UNUSED, sentence)
+            self._reading.warn(place, UNUSED_IGNORE, sentence)
         else:
-            self._reading.warn(place, _UNUSED, sentence, file=file, line=shown)
+            self._reading.warn(place, UNUSED_IGNORE, sentence, file=file, line=shown)
 
 
 def _sentence(code: str) -> str:
@@ -171,16 +170,17 @@ def _in_yaml(text: str) -> Iterator[_Line]:
     for begin, end in gaps:
         for found in _COMMENT.finditer(text, begin, end):
             if _HINT.search(found[0]):
-                about = lines.about(lines.number(found.start()), "#")
-                yield _Line(found.start(), found[0], about, reaching.get(about, about))
+                own = lines.number(found.start())
+                about = lines.about(own, "#")
+                yield _Line(found.start(), found[0], own, reaching.get(about, about))
 
 
 def _in_template(text: str) -> Iterator[_Line]:
     lines = _Lines(text)
     for start, end in tags(text):
         if text.startswith("{#", start) and (found := _TEMPLATE_COMMENT.match(text, start, end)) is not None:
-            about = lines.about(lines.number(start), "{#")
-            yield _Line(found.end(), text[found.end() : end - 2].rstrip("-"), about, about)
+            own = lines.number(start)
+            yield _Line(found.end(), text[found.end() : end - 2].rstrip("-"), own, lines.about(own, "{#"))
 
 
 class _Lines:

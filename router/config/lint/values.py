@@ -16,7 +16,7 @@ from router.payload import JSON
 _NUMBER = re.compile(r"\s*[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?\s*", re.ASCII)
 _EQUALITIES = ("equals", "any_of")
 _ORDERS = ("above", "below")
-_YES = frozenset({"yes", "y", "on", "1"})
+_SAID = {**dict.fromkeys(("yes", "y", "on", "1"), "true"), **dict.fromkeys(("no", "n", "off", "0"), "false")}
 _ORDER_SIGNS = frozenset({"gt", "gteq", "lt", "lteq"})
 _TIME_EXAMPLE = "2026-03-02T10:40:00Z"
 _NUMBER_EXAMPLE = "a number, such as 42,"
@@ -119,7 +119,7 @@ def _is_of(kind: Kind, value: JSON) -> bool:
 
 def _never_equal(path: str, kind: Kind, text: str) -> str:
     if kind is Kind.FLAG:
-        return f"{path} is true or false, and never {named(text)}; write {str(text.casefold() in _YES).lower()}"
+        return f"{path} is true or false, and never {named(text)}; write {_SAID.get(text.casefold(), 'one of the two')}"
     others = telling_fields(path.split("."))
     better = [each for each in others if ("@" in text) == each.endswith(".email")] or others
     hint = f"; such a text may be in {' or '.join(better)}" if better else ""
