@@ -127,7 +127,7 @@ class Kind(Enum):
 _KINDS: Mapping[str, Kind] = {
     word: kind
     for kind, words in {
-        Kind.NUMBER: "id userId spaceId pageId parentId homePageId projectId collaboratorsCount contentRevision",
+        Kind.NUMBER: "id projectId collaboratorsCount contentRevision",
         Kind.FLAG: "isHomePage isPublished isPrivate isRequiredReading isFullWidth isAdmin isOnboarded"
         " isHomepageHeaderEnabled readerInlineCommentsEnabled",
         Kind.TEXT: "title name slug code email content summary changeMessage firstname lastname",
@@ -136,7 +136,7 @@ _KINDS: Mapping[str, Kind] = {
     for word in words.split()
 }
 _OF_THE_ROUTER = frozenset({"event", "rule", "destination", "changes"})
-"""First words below which an `id` is a text."""
+"""First words below which an `id` is a text; so is `parentId` where it was learned from an earlier event."""
 _TELLING = ("code", "name", "email", "title")
 
 

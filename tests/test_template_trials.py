@@ -95,7 +95,9 @@ class TestUnknownFields:
             "slack/note.j2": "{{ page.sulg }}",
             "slack/user.j2": "{{ user.nobody }}",
         }
-        rules = "  - {name: a, events: [page.*, comment.*], to: docs}\n  - {name: b, events: page.*, to: docs, if: page}\n"
+        rules = (
+            "  - {name: a, events: [page.*, comment.*], to: docs}\n  - {name: b, events: page.*, to: docs, if: page}\n"
+        )
         rules += "  - {name: c, events: page.*, to: docs, template: note, if: page.id}\n"
         found = problems(tmp_path, rules, files=files)
         assert places(found) == [
