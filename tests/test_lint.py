@@ -115,7 +115,7 @@ class TestIgnoring:
         assert [each.severity for each in raised.value.problems] == ["error"]
 
     def test_nothing_is_called_useless_that_was_not_looked_at(self, tmp_path: Path) -> None:
-        """A start leaves the templates to a later look, and a preview knows no secret: neither can say what is of use."""
+        """A start leaves templates to a later look, and a preview knows no secret: neither says what is of no use."""
         path = tmp_path / "rules.yaml"
         head = SMALL.replace(
             'url: "${SLACK_URL}"}',
