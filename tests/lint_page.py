@@ -6,13 +6,22 @@ To write it anew: `python -m tests.lint_page`
 
 from __future__ import annotations
 
+import contextlib
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from router.config.lint.codes import CODES, UNUSED_IGNORE, Code
 from router.config.lint.examples import EXAMPLES, Example
+from router.config.load import load
+from router.config.problems import format_text
 
+ENVIRON = {
+    "SPACES_TOKEN": "a-token",
+    "SPACES_API_KEY": "a-key",
+    "SLACK_URL": "https://hooks.slack.com/services/T/B/x",
+}
 PAGE = Path(__file__).parent.parent / "docs" / "lint.md"
 
 _TOP = f"""\
@@ -68,8 +77,22 @@ def _section(code: Code, example: Example) -> Iterator[str]:
     for file, text in example.beside.items():
         yield f"With a file `{file}`:\n\n```text\n{text}\n```\n"
     yield f"```yaml wrong\n{example.wrong}```\n"
+    if told := _told(example):
+        yield f"```text\n{told}```\n"
     yield f"{code.fix}\n"
     yield f"```sh\n{example.then}\n```\n" if example.then else f"```yaml\n{example.right}```\n"
+
+
+def _told(example: Example) -> str:
+    """What `check` says; nothing where that depends on the machine."""
+    if example.then:
+        return ""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        for name, text in example.beside.items():
+            Path(name).parent.mkdir()
+            Path(name).write_text(text, encoding="utf-8")
+        Path("rules.yaml").write_text(completed(example.wrong), encoding="utf-8")
+        return format_text(load(Path("rules.yaml"), ENVIRON).warnings)
 
 
 def _cell(text: str) -> str:

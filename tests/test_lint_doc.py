@@ -16,14 +16,9 @@ from router.config.lint.examples import EXAMPLES, Example
 from router.config.load import load
 from router.config.problems import format_text
 from tests.cli import invoke
-from tests.lint_page import PAGE, completed, page
+from tests.lint_page import ENVIRON, PAGE, completed, page
 
 ROOT = Path(__file__).parent.parent
-ENVIRON = {
-    "SPACES_TOKEN": "a-token",
-    "SPACES_API_KEY": "a-key",
-    "SLACK_URL": "https://hooks.slack.com/services/T/B/x",
-}
 
 
 @pytest.fixture

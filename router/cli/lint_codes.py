@@ -37,5 +37,5 @@ def explanation(name: str) -> str:
     right = f"$ {example.then}" if example.then else example.right.rstrip()
     parts.append(f"Mended:\n\n{textwrap.indent(right, _INDENT)}")
     if code.name != UNUSED_IGNORE:
-        parts.append(paragraph(f"If it is meant so, say it behind the line or above it: # lint: ignore={code.name}"))
+        parts.append(f"If it is meant so, say it behind the line, or above it:\n\n{_INDENT}# lint: ignore={code.name}")
     return "\n\n".join(parts)

@@ -13,6 +13,7 @@ from router.config.reading import Reading
 from router.config.rule_section import TEMPLATES, ReadRule
 from router.config.syntax import position
 from router.messages.library import SUFFIX
+from router.messages.limits import LONGEST_SOURCE
 
 _WORDS = ("page", "event", "space", "actor", "user", "comment", "payload", "changes", "access", "pagepermission")
 _OPENING = re.compile(r"\{[{%#]")
@@ -48,15 +49,18 @@ def lint_texts(
                 for slip in slips(scalar.value):
                     _tell(slip, scalar, reading)
     for name, text in files.items():
-        for slip in slips(text) if name.endswith(SUFFIX) else ():
+        found = list(slips(text)) if name.endswith(SUFFIX) else []
+        lines = LINE_BREAK.split(text) if found else []
+        for slip in found:
             line, column = position(text, slip.offset)
-            shown = LINE_BREAK.split(text)[line - 1]
             place = Place(line, column, slip.width)
-            reading.warn(place, slip.code, slip.sentence, file=str(folder / name), line=shown)
+            reading.warn(place, slip.code, slip.sentence, file=str(folder / name), line=lines[line - 1])
 
 
 def slips(text: str) -> Iterator[Slip]:
-    """Find the slips in a template."""
+    """Find the slips in a template; one that is too long is told of elsewhere."""
+    if len(text) > LONGEST_SOURCE:
+        return
     found_tags = list(tags(text))
     for found in _SINGLE_BRACES.finditer(_without(text, found_tags)):
         sentence = f"{found[0][:60]} is plain text: what is filled in stands in two braces; write {{{{ {found[1]} }}}}"
