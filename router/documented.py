@@ -115,6 +115,62 @@ _WORDS: Fields = {
 """What the first words of a path lead to, for events of Spaces."""
 
 
+class Kind(Enum):
+    """What the value of a field is, where that is beyond doubt."""
+
+    NUMBER = "a number"
+    FLAG = "true or false"
+    TEXT = "a text"
+    TIME = "a time"
+
+
+_KINDS: Mapping[str, Kind] = {
+    word: kind
+    for kind, words in {
+        Kind.NUMBER: "id projectId collaboratorsCount contentRevision",
+        Kind.FLAG: "isHomePage isPublished isPrivate isRequiredReading isFullWidth isAdmin isOnboarded"
+        " isHomepageHeaderEnabled readerInlineCommentsEnabled",
+        Kind.TEXT: "title name slug code email content summary changeMessage firstname lastname",
+        Kind.TIME: "createdAt updatedAt deletedAt received_at",
+    }.items()
+    for word in words.split()
+}
+_OF_THE_ROUTER = frozenset({"event", "rule", "destination", "changes"})
+"""First words below which an `id` is a text."""
+_LEARNED = frozenset({"space", "parent"})
+"""What an earlier event may have taught of a page: then its id is the text of a number."""
+_TELLING = ("code", "name", "email", "title")
+
+
+def kind_of_field(path: Sequence[Step]) -> Kind | None:
+    """Say what a field holds, a list of them each; None where nothing says so."""
+    shape: Shape = _WORDS.get(str(path[0]), Leaf.OPEN)
+    for step in path[1:]:
+        while isinstance(shape, Many) and not _is_number(step):
+            shape = shape.of
+        below = _below(shape, step)
+        if below is None or below is Leaf.OPEN:
+            return None
+        shape = below
+    kind = _KINDS.get(str(path[-1])) if shape is Leaf.VALUE and len(path) > 1 else None
+    return None if kind is Kind.NUMBER and path[0] in _OF_THE_ROUTER else kind
+
+
+def may_be_learned(path: Sequence[str]) -> bool:
+    """Whether a number may be there as its text, because it stands in no body and was learned from another one."""
+    return len(path) > 1 and path[-2] in _LEARNED
+
+
+def telling_fields(path: Sequence[str]) -> list[str]:
+    """List the fields beside one that say in words what it says in a number: of `space.id` code and name."""
+    shape: Shape = _WORDS.get(path[0], Leaf.OPEN)
+    for step in path[1:-1]:
+        shape = shape.of if isinstance(shape, Many) else shape
+        shape = shape.get(step, Leaf.OPEN) if isinstance(shape, Mapping) else Leaf.OPEN
+    fields = shape if isinstance(shape, Mapping) and path[-1] == "id" else {}
+    return [".".join((*path[:-1], word)) for word in _TELLING if word in fields][:2]
+
+
 def unknown_field(path: Sequence[Step], *, in_template: bool) -> str | None:
     """
     Say what is wrong with a path whose last step leads to a field that nothing documents; None where all is well.

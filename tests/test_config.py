@@ -59,7 +59,9 @@ rules:
 
 
 def names(folder: str) -> list[str]:
-    return sorted(path.name for path in (HERE / folder).glob("*.yaml"))
+    """Files by name; what has files beside it is in a folder of its own."""
+    inside = HERE / folder
+    return sorted(str(path.relative_to(inside)) for path in (*inside.glob("*.yaml"), *inside.glob("*/rules.yaml")))
 
 
 def _loaded(text: str, environ: dict[str, str]) -> tuple[Configuration | None, tuple[Problem, ...]]:
@@ -74,29 +76,41 @@ def problems_of(text: str) -> tuple[Problem, ...]:
     return _loaded(text, ENVIRON)[1]
 
 
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The good and the bad files where secrets are kept as they should be; a checkout has no modes of its own."""
+    copy = tmp_path_factory.mktemp("config")
+    shutil.copytree(HERE, copy, dirs_exist_ok=True)
+    for secret in copy.glob("*/secrets/*"):
+        secret.chmod(0o600)
+    return copy
+
+
 @pytest.mark.parametrize("name", names("good"))
-def test_good_files_load_without_a_word(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_good_files_load_without_a_word(name: str, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is right loads, and no warning is given."""
-    monkeypatch.chdir(HERE / "good")
+    monkeypatch.chdir(files / "good")
     assert format_text(load(Path(name), ENVIRON).warnings) == ""
 
 
 @pytest.mark.parametrize("name", names("bad"))
-def test_bad_files_are_told_about_as_written_beside_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_files_are_told_about_as_written_beside_them(
+    name: str, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each kind of mistake is told with its place, what was expected and what was probably meant, word for word."""
-    monkeypatch.chdir(HERE / "bad")
+    path = files / "bad" / name
+    monkeypatch.chdir(path.parent)
     try:
-        problems = load(Path(name), ENVIRON).warnings
+        problems = load(Path(path.name), ENVIRON).warnings
     except ConfigurationInvalid as invalid:
         problems = invalid.problems
-    assert format_text(problems) == Path(name).with_suffix(".out").read_text(encoding="utf-8")
+    assert format_text(problems) == path.with_suffix(".out").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", names("bad"))
-def test_no_value_from_outside_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_value_from_outside_is_told(name: str) -> None:
     """No value of the environment or of a secret file stands in any message."""
-    monkeypatch.chdir(HERE / "bad")
-    told = Path(name).with_suffix(".out").read_text(encoding="utf-8")
+    told = (HERE / "bad" / name).with_suffix(".out").read_text(encoding="utf-8")
     assert "value-of" not in told
     assert "a-token-in-a-file" not in told
     if "secret" in name:

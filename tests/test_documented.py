@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
-from router.documented import unknown_field
+from router.documented import Kind, kind_of_field, may_be_learned, telling_fields, unknown_field
 from router.messages.environment import TemplateReader
 from router.messages.library import built_in_templates
 from router.messages.occasions import Knowing, occasion
@@ -91,3 +92,56 @@ def test_a_condition_looks_into_lists_and_a_template_does_not() -> None:
     assert unknown_field(["page", "tags", "name"], in_template=False) is None
     told = unknown_field(["page", "tags", "name"], in_template=True) or ""
     assert 'page.tags | map("name")' in told
+
+
+_RIGHT = {
+    Kind.NUMBER: lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    Kind.FLAG: lambda value: isinstance(value, bool),
+    Kind.TEXT: lambda value: isinstance(value, str),
+    Kind.TIME: lambda value: isinstance(value, str) and datetime.fromisoformat(value).year > 2000,
+}
+
+
+@pytest.mark.parametrize("knowing", ["everything", "nothing"])
+@pytest.mark.parametrize("event", SAMPLES)
+def test_what_is_said_of_values_is_true_of_every_sample(event: str, knowing: Knowing) -> None:
+    """A field that is called a number holds one in each event, or nothing; what is no number is never warned of."""
+    namespace = occasion(event, knowing).namespace
+    judged = 0
+    for path in paths_in(dict(namespace)):
+        kind = kind_of_field([str(step) for step in path])
+        value: JSON = namespace
+        for step in path:
+            value = value[step]
+        if kind is not None and value is not None:
+            judged += 1
+            is_text_of_one = may_be_learned([str(step) for step in path]) and str(value).isdigit()
+            assert _RIGHT[kind](value) or is_text_of_one, (path, kind, value)
+    assert judged > 3
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("space.id", Kind.NUMBER),
+        ("page.isPrivate", Kind.FLAG),
+        ("comment.page.space.code", Kind.TEXT),
+        ("event.received_at", Kind.TIME),
+        ("event.id", None),
+        ("payload.space.id", None),
+        ("page.tags.id", None),
+        ("page.state", None),
+        ("page", None),
+        ("nothing.id", None),
+    ],
+)
+def test_only_what_is_beyond_doubt_has_a_kind(path: str, kind: Kind | None) -> None:
+    """What nobody documents may hold anything, and so may what the sender calls as it likes."""
+    assert kind_of_field(path.split(".")) is kind
+
+
+def test_fields_that_say_it_in_words() -> None:
+    """Whoever compares an id with a name is led to the field that holds names."""
+    assert telling_fields(["space", "id"]) == ["space.code", "space.name"]
+    assert telling_fields(["comment", "createdBy", "id"]) == ["comment.createdBy.name", "comment.createdBy.email"]
+    assert telling_fields(["page", "parentId"]) == []

@@ -51,14 +51,16 @@ MEANS_SOMETHING_WRONG = {
         "template-endless-loop",
         "template-fails",
         "template-folded",
+        "template-functions",
         "template-literal",
         "template-plain",
         "template-quoted",
         "template-syntax",
+        "template-tags",
         "template-too-long",
     },
-    "keys that are of use only beside others": {"rule-body-nobody-takes", "source-api"},
-    "how it is written, of which a parsed file knows nothing": {"yaml-duplicate-key"},
+    "keys that are of use only beside others": {"rule-body-nobody-takes", "source-api", "source-api-query"},
+    "how it is written, of which a parsed file knows nothing": {"yaml-duplicate-key", "yaml-question-mark"},
 }
 """Bad files that the schema takes: it sees the form of single values, and these are wrong by what they mean."""
 

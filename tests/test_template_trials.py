@@ -95,8 +95,10 @@ class TestUnknownFields:
             "slack/note.j2": "{{ page.sulg }}",
             "slack/user.j2": "{{ user.nobody }}",
         }
-        rules = "  - {name: a, events: [page.*, comment.*], to: docs}\n  - {name: b, events: page.*, to: docs}\n"
-        rules += "  - {name: c, events: page.*, to: docs, template: note}\n"
+        rules = (
+            "  - {name: a, events: [page.*, comment.*], to: docs}\n  - {name: b, events: page.*, to: docs, if: page}\n"
+        )
+        rules += "  - {name: c, events: page.*, to: docs, template: note, if: page.id}\n"
         found = problems(tmp_path, rules, files=files)
         assert places(found) == [
             ("parts.j2", 1, 10, "unknown-field"),
@@ -159,7 +161,7 @@ class TestFailures:
         head = HEAD + '  audit: {type: http, url: "https://a.example/", body: {x: "{{ page.state / 1 }}"}}\n'
         rules = "  - {name: a, events: user.*, to: [audit, docs], message: x}\n"
         assert problems(tmp_path, rules, head=head) == []
-        rules += "  - {name: b, events: user.*, to: audit}\n"
+        rules += "  - {name: b, events: user.*, to: audit, if: user}\n"
         (told,) = problems(tmp_path, rules, head=head)
         assert "a missing value" in told.message
 

@@ -21,7 +21,8 @@ from router.cli.options import option
     help="text for people, json for programs, github for notes beside the lines of a pull request.",
 )
 @option("--strict", is_flag=True, help="Let warnings fail as well.")
-def command(*, file: Path, format: str, strict: bool) -> int:  # noqa: A002 - the option is called so
+@option("--explain", metavar="CODE", help="Say why the warnings of a code matter and how to mend them; read no file.")
+def command(*, file: Path, format: str, strict: bool, explain: str | None) -> int:  # noqa: A002 - the option is called so
     """
     Say what is wrong with a rule file, or what it holds.
 
@@ -34,7 +35,16 @@ def command(*, file: Path, format: str, strict: bool) -> int:  # noqa: A002 - th
       spaces-router check
       spaces-router check /etc/spaces-router/rules.yaml --strict
       spaces-router check rules.yaml --format github
+      spaces-router check --explain hidden-rule
+
+    The code of a warning stands in brackets behind it. A comment keeps a warning back, behind the line or above it:
+    # lint: ignore=CODE
     """
+    if explain is not None:
+        from router.cli.lint_codes import explanation  # noqa: PLC0415 - as below
+
+        click.echo(explanation(explain))
+        return 0
     from router.cli.rule_report import report  # noqa: PLC0415 - half of the program, which `--help` need not wait for
 
     return report(file, format, strict)

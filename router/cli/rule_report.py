@@ -40,7 +40,9 @@ def report(file: Path, form: str, strict: bool) -> int:
         raise Failed(unreadable(file, error)) from None
     _print(_FORMATS[form](problems))
     if form == "text":
-        click.echo(_verdict(file, problems))
+        click.echo(_verdict(file, problems, strict))
+        if hint := _about_codes(problems):
+            click.echo(hint)
         if hint := unset_hint(problems, file):
             click.echo(hint)
         if configuration is not None:
@@ -93,12 +95,23 @@ def _print(text: str) -> None:
         click.echo(text.rstrip("\n"))
 
 
-def _verdict(file: Path, problems: Sequence[Problem]) -> str:
+def _verdict(file: Path, problems: Sequence[Problem], strict: bool) -> str:
     if any(problem.severity == "error" for problem in problems):
         return click.style(summary(problems, str(file)), fg="red")
+    if problems and strict:
+        return click.style(f"{summary(problems, str(file))}, and --strict lets none pass", fg="red")
     if problems:
         return click.style(f"{file} can be used, with {counted(len(problems), 'warning')}", fg="yellow")
     return click.style(f"{file} is fine", fg="green")
+
+
+def _about_codes(problems: Sequence[Problem]) -> str:
+    """Say where more is said about warnings; empty where there are none."""
+    codes = list(dict.fromkeys(problem.code for problem in problems if problem.code))
+    if not codes:
+        return ""
+    which = codes[0] if len(codes) == 1 else "CODE"
+    return paragraph(f"Why a warning matters and how to mend it: spaces-router check --explain {which}", "  ")
 
 
 def content(configuration: Configuration) -> list[str]:

@@ -19,7 +19,7 @@ _MOST_TOLD = 5
 
 def read_expression(
     entry: Entry | None, words: Collection[str], expressions: Expressions, reading: Reading
-) -> Condition | None:
+) -> Expression | None:
     """
     Read the key `if`; None where it is missing or has problems.
 
@@ -35,7 +35,7 @@ def read_expression(
         reading.error(scalar, f"if is {printable(found)[:60]}; expected an expression, such as {EXAMPLE}")
         return None
     try:
-        return _condition(expressions.compile(text, words))
+        return expressions.compile(text, words)
     except Faulty as faulty:
         for offset, width, sentence in faulty.faults:
             place = locate_offset(scalar, reading.text, offset)
@@ -44,7 +44,8 @@ def read_expression(
         return None
 
 
-def _condition(expression: Expression) -> Condition:
+def as_condition(expression: Expression) -> Condition:
+    """Make of an expression what a rule asks, with words for why it holds or not."""
     text = " ".join(expression.text.split())
     told = text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
 

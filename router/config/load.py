@@ -13,9 +13,8 @@ from router.collecting import uncollected
 from router.config import destination_section, rule_section, source_section
 from router.config.block_files import read_block_files
 from router.config.destination_section import COMMON_KEYS, Types, read_destinations
-from router.config.field_checks import lint_fields
 from router.config.keys import LATER, not_yet
-from router.config.lint import lint_destinations, lint_rules, lint_secrets
+from router.config.lint.passes import Judged, Parts, lint
 from router.config.masking import Sections, masked_text
 from router.config.model import Configuration, Source
 from router.config.nodes import LINE_BREAK, Entry, Place, kind_of, plain
@@ -33,7 +32,7 @@ from router.config.template_checks import TemplateChecks, reader_of
 from router.config.template_notes import TemplateNotes
 from router.config.template_trials import TemplateTrials
 from router.config.tests_section import Known, read_tests
-from router.config.trouble_section import check_fallbacks, lint_trouble, read_alerts
+from router.config.trouble_section import check_fallbacks, read_alerts
 from router.config.validate import Section, fit
 from router.config.zone import read_zone
 from router.destinations.base import Destination
@@ -331,16 +330,14 @@ class _Loader:
         """What needs the parts together: templates per type of destination, and the warnings."""
         sights = Sights()
         self._check_templates(types, rules, sights, renderer, notes)
-        lint_fields(rules, sights, self._reading)
         check_fallbacks(types, self._reading)
-        lint_rules(rules, self._reading)
-        lint_secrets(top, self._reading)
-        alerts = self._default(top, ALERTS)
-        lint_trouble(top.entries.get("sources"), alerts, types, self._reading)
-        destinations = top.entries.get("destinations")
-        if destinations is not None and isinstance(destinations.value, MapNode):
-            told = plain(alerts.value) if alerts is not None else None
-            lint_destinations(types, rules, told, destinations.value, self._reading)
+        judged = Judged(outside=self._outside.is_complete, trials=self._trials.are_complete)
+        lint(
+            Parts(top, types, rules, self._default(top, ALERTS), self._files, self._folder),
+            sights,
+            judged,
+            self._reading,
+        )
 
     def _check_templates(
         self, types: Types, rules: list[ReadRule], sights: Sights, renderer: Renderer, notes: TemplateNotes

@@ -16,6 +16,8 @@ _ONLY_REFERENCES = re.compile(r"(?:\s*\$\{[A-Z_][A-Z0-9_]*(?::\?[^}]*)?\})+\s*",
 _REFERENCE = re.compile(r"\$\{[A-Za-z0-9_]*\}?")
 _WORD = re.compile(r"""\$\{[A-Za-z0-9_]*\}?|[^\s\[\]{},"':]+|:(?!\s|$)[^\s\[\]{},"']*""")
 _KEY = re.compile(r"""([A-Za-z_-]+)["']?:\s+(?=\S)""")
+_LINT = re.compile(r"\s*lint:\s*ignore=[a-z-]+(?:,\s*[a-z-]+)*\s*", re.ASCII)
+"""A comment in which nothing but codes of warnings can stand; with a reason behind them it is hidden as well."""
 _COLON = re.compile("[\"' ]*:")
 _NAME_LINE = re.compile(r"\s{0,4}([a-z0-9-]+):\s*(?:[{\[]|$)")
 _HIDDEN_COMMENT = re.compile(rf"(?<=\S)\s+#{re.escape(MASK)}$")
@@ -75,6 +77,8 @@ def comments(text: str, tree: Node) -> Iterator[tuple[int, int]]:
             at = begin + found.start()
             before = bisect_right(starts, at) - 1
             if before < 0 or taken[before][1] <= at:
+                if _LINT.fullmatch(line, found.end()):
+                    break
                 yield at + 1, begin + len(line)
                 break
         begin += len(line)

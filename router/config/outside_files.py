@@ -24,3 +24,22 @@ def read_beginning(path: Path, most: int) -> bytes:
 
 def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)  # a pipe would be opened only once somebody writes into it
+
+
+def open_to_others(path: Path) -> int | None:
+    """
+    Give the mode of a file that every user of this machine can read; None for any other, or where nobody can tell.
+
+    Others need to get there: no folder on the way may be closed to them. What lies on a file system that cannot be
+    written, as containers get their secrets, can be given no other mode, and is left out.
+    """
+    if os.name != "posix":
+        return None
+    try:
+        real = path.resolve()
+        mode = real.stat().st_mode
+        closed = not mode & stat.S_IROTH or any(not each.stat().st_mode & stat.S_IXOTH for each in real.parents)
+        is_fixed = bool(os.statvfs(real).f_flag & os.ST_RDONLY)
+    except OSError:
+        return None
+    return None if closed or is_fixed else stat.S_IMODE(mode)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from router.config.masking import SourceLines
@@ -69,6 +70,24 @@ class Reading:
         """Give all that was found, by position, with the lines it is about."""
         lines = SourceLines(self.text, self.tree)
         return ordered(self._problem(found, lines) for found in self._found)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether more was found than is kept."""
+        return any(told > MAX_PROBLEMS for told in self._told.values())
+
+    def ignore(self, is_ignored: Callable[[str | None, int, str], bool]) -> None:
+        """
+        Drop warnings.
+
+        Args:
+            is_ignored: Is asked for each by its file, None for this one, its line and its code.
+        """
+        self._found = [
+            found
+            for found in self._found
+            if found.code is None or not is_ignored(found.file, found.place.line, found.code)
+        ]
 
     def settle(self, node: Node) -> None:
         """Say no more about a value: what is wrong with it was told, and the rest would only follow from that."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping as ReadMapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from pydantic import BaseModel
 
 from router.config.keys import fields_of, models_in, takes_secret
 from router.config.nodes import Entry, Mapping, Node, Place, Scalar, Sequence
-from router.config.outside_files import read_beginning
+from router.config.outside_files import open_to_others, read_beginning
 from router.config.places import locate_offset
 from router.config.problems import named
 from router.config.reading import Reading
@@ -58,6 +59,11 @@ class Outside:
     folder: Path | None
     watched: list[Path] = field(default_factory=list)
     missing: list[str] | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that is referred to is there, or is told."""
+        return self.environ is not None and self.folder is not None and not self.missing
 
 
 def is_unresolved(place: str) -> bool:
@@ -226,7 +232,21 @@ def _content(entry: Entry, key: str, reading: Reading, outside: Outside) -> Scal
             outside.missing.append(f"{entry.key} {shown}")
         reading.settle(node)
         return _stand_in(node, key)
+    _warn_if_open(path, entry, node, reading)
     return replace(node, value=text, outside=True)
+
+
+def _warn_if_open(path: Path, entry: Entry, node: Scalar, reading: Reading) -> None:
+    mode = open_to_others(path)
+    if mode is None:
+        return
+    shown = named(node.text) if node.outside else named(path)  # a path from the environment is not told
+    command = "chmod 600 FILE" if node.outside else f"chmod 600 {shlex.quote(str(path))}"
+    reading.warn(
+        node,
+        "readable-secret",
+        f"{entry.key}: every user of this machine can read the file {shown} (mode {mode:04o}); close it: {command}",
+    )
 
 
 def _read_secret(path: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from router.config.destination_section import check_name
-from router.config.expressions import read_expression
+from router.config.expressions import as_condition, read_expression
 from router.config.keys import LATER, fields_of
 from router.config.nodes import Entry, Mapping, Node, Place, Scalar, plain
 from router.config.nodes import Sequence as ListNode
@@ -22,7 +22,7 @@ from router.config.targets import read_target
 from router.config.validate import Section, fit
 from router.events import FORMATS, Format
 from router.fields import Model, Schedule, TextOrTexts
-from router.messages.expressions import Expressions
+from router.messages.expressions import Expression, Expressions
 from router.messages.spec import MessageSpec
 from router.payload import JSON
 from router.rules.conditions import Condition, ConditionErrors, compile_conditions
@@ -35,7 +35,7 @@ EXAMPLE = "rules: [{name: pages, events: page.*, to: docs}]"
 # What conditions and tables may ask of every event; the model stands beside them under its own name.
 COMMON_WORDS = frozenset({"event", "payload", "actor", "page", "space"})
 MESSAGES = ("message", "template", "body", "blocks")
-_TEMPLATES = frozenset({"message", "body", "blocks", "subject"})
+TEMPLATES = frozenset({"message", "body", "blocks", "subject"})
 NOT_EMPTY = (*MESSAGES, "subject", "format", "retry", "if")
 
 
@@ -122,6 +122,7 @@ class ReadRule:
         node: Its tree, with the defaults beneath it.
         rule: None where it has problems.
         kinds: Names of the kinds of its sources.
+        expression: What stands under `if`.
     """
 
     name: str
@@ -134,6 +135,7 @@ class ReadRule:
     retry: tuple[timedelta, ...] | None
     kinds: tuple[str, ...]
     rule: Rule | None
+    expression: Expression | None
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,7 @@ def read_rules(entry: Entry | None, shared: Mapping | None, names: Names, readin
 
 def _with_defaults(node: Mapping, shared: Mapping | None, reading: Reading) -> Mapping:
     own = {
-        key: each if key in _TEMPLATES or key == "describe" else Entry(key, each.place, literal(each.value, reading))
+        key: each if key in TEMPLATES or key == "describe" else Entry(key, each.place, literal(each.value, reading))
         for key, each in node.entries.items()
     }
     beneath = {} if shared is None else {k: e for k, e in shared.entries.items() if k in RULE_DEFAULTS}
@@ -207,7 +209,7 @@ def _rule(node: Mapping, number: int, names: Names, seen: dict[str, int], readin
     kinds = names.kinds(sources)
     words = COMMON_WORDS.union(*(KINDS[kind].models for kind in kinds))
     when, unless = (_conditions(node, key, words, reading) for key in ("when", "unless"))
-    only_if = read_expression(node.entries.get("if"), words | {"link"}, names.expressions, reading)
+    expression = read_expression(node.entries.get("if"), words | {"link"}, names.expressions, reading)
     to = read_target(node.entries.get("to"), names.destinations, words, reading)
     spec = _spec(node, reading)
     rule = None
@@ -219,14 +221,14 @@ def _rule(node: Mapping, number: int, names: Names, seen: dict[str, int], readin
             sources=frozenset(sources),
             when=when,
             unless=unless,
-            only_if=only_if,
+            only_if=None if expression is None else as_condition(expression),
             to=to,
             stop=keys.stop,
             unmatched=keys.unmatched,
             enabled=keys.enabled,
         )
     retry = keys.retry if keys is not None else None
-    return ReadRule(name, place, node, events, excluded, spec, to, retry, kinds, rule)
+    return ReadRule(name, place, node, events, excluded, spec, to, retry, kinds, rule, expression)
 
 
 def _name(node: Mapping, seen: dict[str, int], reading: Reading) -> tuple[str, Place]:
@@ -319,7 +321,7 @@ def _spec(node: Mapping, reading: Reading) -> MessageSpec:
         value = _value(node, key)
         if isinstance(value, Scalar) and value.value is None:
             reading.error(node.entries[key], f"{key} is empty; give it a value, or remove the key")
-    for key in _TEMPLATES & node.entries.keys():
+    for key in TEMPLATES & node.entries.keys():
         _warn_of_references(node.entries[key].value, reading)
     blocks = _value(node, "blocks")
     if isinstance(blocks, Mapping) or (isinstance(blocks, Scalar) and blocks.value is not None):

@@ -101,3 +101,11 @@ def unknown_destination(name: str, destinations: Collection[str]) -> str:
     if len(several) > 1 and all(each in destinations for each in several):
         return f"{named(name)} is one name; for several destinations write a list: [{listed(several)}]"
     return f"no destination is named {named(name)}; {defined}{did_you_mean(name, destinations)}"
+
+
+def destinations_of(to: Target) -> tuple[str, ...]:
+    """Every destination that a rule can reach, each once."""
+    if isinstance(to, FixedTarget):
+        return tuple(dict.fromkeys(to.names))
+    listed_there = (name for names in to.table.values() for name in names)
+    return tuple(dict.fromkeys((*listed_there, *(to.otherwise or ()))))

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from router.config.destination_section import Types
-from router.config.lint import destinations_of
 from router.config.nodes import Mapping as MapNode
 from router.config.nodes import Place
 from router.config.problems import listed
 from router.config.reading import Reading
 from router.config.rule_section import ReadRule
 from router.config.style import style_of, style_of_type
+from router.config.targets import destinations_of
 from router.config.template_notes import TemplateNotes
 from router.config.trouble_section import fallback_of
 from router.destinations.address import WebAddress

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from router.config.lint import destinations_of
 from router.config.load import TESTS, read_file
 from router.config.model import Configuration
 from router.config.nodes import Mapping, Place, kind_of
@@ -12,6 +11,7 @@ from router.config.problems import ConfigurationInvalid, did_you_mean, named
 from router.config.reading import Reading
 from router.config.rule_tests import RuleTest
 from router.config.syntax import read_yaml
+from router.config.targets import destinations_of
 from router.config.tests_section import EXAMPLE, Known, read_tests
 
 

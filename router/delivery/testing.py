@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from router.config.lint import destinations_of
 from router.config.model import Configuration
 from router.config.rule_tests import NOTHING, Fragment, RuleTest
+from router.config.targets import destinations_of
 from router.delivery.attempt import EMPTY_MESSAGE
 from router.delivery.changed_body import CannotChange, change_body
 from router.delivery.preview import Draft, Preview, choose_source, imagine, preview

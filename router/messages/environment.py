@@ -9,7 +9,6 @@ and `filters.py` do the work, `limits.py` bounds it.
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, tzinfo
 from functools import partial
@@ -39,6 +38,7 @@ from router.messages.operators import (
     loop_items,
     negate,
 )
+from router.messages.syntax_words import syntax_sentence, word_in_question
 from router.messages.template_tests import TESTING_FILTERS, TESTS
 
 codecs.lookup("unicode-escape")
@@ -57,7 +57,13 @@ _MOST_REMEMBERED = 5_000
 _OUR_CODES: dict[tuple[Any, ...], Any] = {}
 """Compiled code of the built-in templates, by text and name."""
 
-_UNCLOSED = re.compile(r"innermost block that needs to be closed is '(\w+)'")
+_NO_FUNCTIONS = "only macros can be called; values are changed by filters, as in {{ page.title | upper }}"
+_INSTEAD = {
+    "range": "go over a list with {% for … in … %}, and write {% if loop.index <= 3 %} for its first items",
+    "now": "the time of the event is event.received_at",
+    "dict": 'write {"a": 1}',
+    "cycler": "write {% if loop.index is odd %}",
+}
 _LOOP_FIELDS = frozenset(
     {"index", "index0", "revindex", "revindex0", "first", "last", "length", "previtem", "nextitem"}
 )
@@ -307,7 +313,7 @@ class TemplateReader:
             if not faults:
                 _trial(source)
         except TemplateSyntaxError as error:
-            return [Fault(error.lineno, syntax_sentence(error))]
+            return [Fault(error.lineno, syntax_sentence(error), word_in_question(error))]
         except (RecursionError, MemoryError, SyntaxError):
             return [Fault(1, "the template is nested too deeply; take it apart with {% set %}")]
         except (ValueError, OverflowError):
@@ -328,9 +334,15 @@ class TemplateReader:
         for name in tree.find_all(nodes.Name):
             lines.setdefault(name.name, name.lineno)
         unknown = sorted(jinja_meta.find_undeclared_variables(tree) - self.first_words - _set_in_branches(tree))
-        return [Fault(lines.get(word, 1), self._word_sentence(word), word) for word in unknown]
+        called = {call.node.name for call in tree.find_all(nodes.Call) if isinstance(call.node, nodes.Name)}
+        return [Fault(lines.get(word, 1), self._word_sentence(word, word in called), word) for word in unknown]
 
-    def _word_sentence(self, word: str) -> str:
+    def _word_sentence(self, word: str, is_called: bool) -> str:
+        if is_called:
+            other_way = _INSTEAD.get(word) or (
+                f"write {{{{ value | {word} }}}}" if word in ALL_FILTERS else _NO_FUNCTIONS
+            )
+            return f"there is no function '{word}'; {other_way}"
         known = "event, payload, actor, page, space, link, changes, rule, destination or a resource such as comment"
         return f"unknown name '{word}'; expected {known}{did_you_mean(word, self.first_words)}"
 
@@ -345,15 +357,3 @@ def _set_in_branches(tree: nodes.Template) -> set[str]:
 def _trial(source: str) -> None:
     """Compile once as a rendering will, for what only the compiler finds."""
     TemplateEnvironment(ESCAPINGS[Markup.TEXT], lambda _name: None, Budget()).compile_text(source, "trial")
-
-
-def syntax_sentence(error: TemplateSyntaxError) -> str:
-    """Say what Jinja says most often in words for its users; the rest as our sentences begin, without a full stop."""
-    message = (error.message or "the template cannot be read").strip().rstrip(".")
-    if "expected 'end of print statement'" in message and "end of template" in message:
-        return "a {{ is not closed; expected }} behind the value"
-    if "expected 'end of statement block'" in message and "end of template" in message:
-        return "a {% is not closed; expected %} behind the statement"
-    if (open_tag := _UNCLOSED.search(message)) is not None and message.lower().startswith("unexpected end of template"):
-        return f"a {{% {open_tag[1]} … %}} has no end; expected {{% end{open_tag[1]} %}} behind what belongs to it"
-    return message[:1].lower() + message[1:]

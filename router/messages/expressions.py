@@ -15,12 +15,13 @@ from jinja2.parser import Parser
 
 from router.events import Markup
 from router.messages.dialect import Vocabulary, did_you_mean, find_faults
-from router.messages.environment import ALL_FILTERS, ReadingEnvironment, TemplateEnvironment, syntax_sentence
+from router.messages.environment import ALL_FILTERS, ReadingEnvironment, TemplateEnvironment
 from router.messages.escaping import ESCAPINGS
 from router.messages.failures import why
 from router.messages.limits import Budget
 from router.messages.references import whole
 from router.messages.structures import plain_path
+from router.messages.syntax_words import syntax_sentence
 from router.messages.template_tests import TESTS
 from router.payload import JSON
 
@@ -34,6 +35,7 @@ _OF_MESSAGES = frozenset({"changes", "rule", "destination", "alert", "events", "
 _TOO_LONG = "the expression is too long or nested too deeply; say some of it with when, or in a rule of its own"
 _SIGNS = {"&": "and", "|": "or", "!": "not"}
 _QUOTES = "\"'"
+_VALUE = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\w.]+""", re.DOTALL)
 
 
 class ExpressionFault(NamedTuple):
@@ -42,6 +44,29 @@ class ExpressionFault(NamedTuple):
     offset: int
     width: int
     sentence: str
+
+
+class AskedField(NamedTuple):
+    """A field that an expression asks for, and where its last word begins."""
+
+    path: tuple[str, ...]
+    offset: int
+
+
+class Comparison(NamedTuple):
+    """
+    A field that is compared with a value that stands in the expression.
+
+    Attributes:
+        relation: As Jinja calls it: `eq`, `ne`, `gt`, `gteq`, `lt`, `lteq`; `eq` also where it is one of several.
+        offset, width: Where the value begins, and how many characters of it are meant.
+    """
+
+    path: tuple[str, ...]
+    relation: str
+    value: JSON
+    offset: int
+    width: int
 
 
 class Faulty(Exception):
@@ -119,11 +144,15 @@ class Expression:
 
     Attributes:
         paths: The fields that it names, such as `page.contentRevision`, in their order.
+        fields: The same, each time that one stands there, with its place.
+        comparisons: Of fields with values.
     """
 
     def __init__(self, text: str, tree: nodes.Expr, sandbox: TemplateEnvironment) -> None:
         self.text = text
-        self.paths = tuple(dict.fromkeys(_paths(tree)))
+        self.fields = tuple(_fields(tree, text))
+        self.paths = tuple(dict.fromkeys(".".join(field.path) for field in self.fields))
+        self.comparisons = tuple(_comparisons(tree, text))
         self._words = tuple(dict.fromkeys(path.split(".", 1)[0] for path in self.paths))
         self._sandbox = sandbox
         self._template: Template = sandbox.compile_expression_tree(tree, _NAME)
@@ -248,10 +277,36 @@ def _unknown_word(word: str, first_words: Collection[str]) -> str:
     return f"unknown name '{word}'; expected one of: {', '.join(sorted(first_words))}{guess}"
 
 
-def _paths(node: nodes.Node) -> Iterator[str]:
+def _fields(node: nodes.Node, source: str) -> Iterator[AskedField]:
     words = plain_path(node) if isinstance(node, nodes.Expr) else ()
     if words:
-        yield ".".join(words)
+        # Behind the dot, or where a first word stands alone.
+        last = re.compile(r"\w").search(source, node.lineno - 1)
+        yield AskedField(words, last.start() if last else 0)
         return
     for child in node.iter_child_nodes():
-        yield from _paths(child)
+        yield from _fields(child, source)
+
+
+def _comparisons(tree: nodes.Expr, source: str) -> Iterator[Comparison]:
+    whole_tree = nodes.Template([nodes.Output([tree], lineno=tree.lineno)], lineno=1)
+    for compare in whole_tree.find_all(nodes.Compare):
+        left = compare.expr
+        for operand in compare.ops:
+            yield from _compared(left, operand.op, operand.expr, source)
+            if operand.op not in ("in", "notin"):
+                yield from _compared(operand.expr, operand.op, left, source)
+            left = operand.expr
+
+
+def _compared(field: nodes.Expr, relation: str, wanted: nodes.Expr, source: str) -> Iterator[Comparison]:
+    path = plain_path(field)
+    is_among = relation in ("in", "notin")
+    if is_among and not isinstance(wanted, nodes.List | nodes.Tuple):
+        return
+    values = wanted.items if is_among and isinstance(wanted, nodes.List | nodes.Tuple) else [wanted]
+    for value in values:
+        if path and isinstance(value, nodes.Const):
+            token = _VALUE.match(source, value.lineno - 1)
+            width = len(token[0]) if token else 1
+            yield Comparison(path, "eq" if is_among else relation, value.value, value.lineno - 1, width)

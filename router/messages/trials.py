@@ -57,6 +57,11 @@ class Trials:
         self._occasions: dict[tuple[str, Knowing], Occasion] = {}
 
     @property
+    def are_complete(self) -> bool:
+        """Whether all that was to be tried could be."""
+        return self.are_wanted and not self.left_out
+
+    @property
     def are_wanted(self) -> bool:
         """Whether there is time for another one."""
         return self._left > 0

@@ -79,6 +79,9 @@ PIECES: tuple[str, ...] = (
     "\n  x: {type: log}",
     *("${A}", "{{ a }}", "{% if a %}", "{#", "\n  - {name: a, events: x, to: docs}", "\n  x: {unsigned: true}"),
     *("*a ", "&a "),
+    *("  # lint: ignore=unknown-event\n", "\n# lint: ignore=secret-in-file, unused-destination: why\n"),
+    *("# lint: ignore=", "# LINT:ignore = a , b", "lint: ignore=x", "{page.title}", "{# lint: ignore=date-form #}"),
+    "{{ x | date('DD') }}",
 )  # fmt: skip
 """What to put in anywhere."""
 

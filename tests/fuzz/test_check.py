@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.config.load import load_text
-from router.config.nodes import LINE_BREAK
-from router.config.problems import ConfigurationInvalid, format_text
+from router.config.nodes import LINE_BREAK, plain
+from router.config.problems import ConfigurationInvalid, Problem, format_text
 from router.config.syntax import read_yaml
+from router.payload import JSON
 from tests import test_config
 from tests.fuzz.budget import examples
-from tests.fuzz.checking import look, look_text
-from tests.fuzz.rule_files import spoilt_files, written
+from tests.fuzz.checking import ENVIRON, look, look_text
+from tests.fuzz.rule_files import files, spoilt_files, written
 from tests.fuzz.slips import FILES, PIECES, SEEDS, encoded, referring, slipped
 
 _REST = """
@@ -41,6 +42,8 @@ MANIFOLD = {
     "in a block": f"{_FILE}    events: page.*\n    to: docs\n    message: |\n      …\n",
     "among names": f"{_FILE}    events: page.*\n    to: […]\n",
     "among patterns": f"{_FILE}    events: […]\n    to: docs\n",
+    "among comments": f"{_FILE}    events: pge.*  # lint: ignore=unknown-event …\n    to: docs\n",
+    "among ignored codes": f"{_FILE}    events: pge.*  # lint: ignore=unknown-event,…\n    to: docs\n",
     "among values": f"{_FILE}    events: page.*\n    to: docs\n    when: {{page.id: […]}}\n",
 }
 """Where things may stand in great numbers."""
@@ -129,3 +132,36 @@ def test_the_files_to_begin_with(folder: Path, seed: int) -> None:
 def test_any_value_at_any_key_loads_or_is_told_about(folder: Path, content: bytes) -> None:
     """Whatever stands at a key that there is, from the environment or not, is taken or told about."""
     look(content, folder)
+
+
+@examples(150)
+@given(st.data(), written(files))
+def test_a_comment_keeps_back_one_warning_and_nothing_else(data: st.DataObject, text: str) -> None:
+    """Whatever the file: what is ignored is not told, everything else is, and the comment is called of use."""
+    warnings = _warnings(text)
+    if not warnings:
+        return
+    chosen = data.draw(st.sampled_from(warnings))
+    ends = [*(found.start() for found in LINE_BREAK.finditer(text)), len(text)]
+    end = ends[chosen.line - 1]
+    commented = f"{text[:end]}  # lint: ignore={chosen.code}{text[end:]}"
+    if _value(commented) != _value(text):
+        return  # the line is one of a text, of which it would be a part
+    kept = [
+        (each.line, each.code, each.message)
+        for each in warnings
+        if (each.line, each.code) != (chosen.line, chosen.code)
+    ]
+    assert [(each.line, each.code, each.message) for each in _warnings(commented)] == kept
+
+
+def _warnings(text: str) -> tuple[Problem, ...]:
+    try:
+        return load_text(text, "a text", ENVIRON).warnings
+    except ConfigurationInvalid:
+        return ()
+
+
+def _value(text: str) -> JSON:
+    tree, _ = read_yaml(text)
+    return None if tree is None else plain(tree)
