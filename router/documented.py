@@ -135,10 +135,8 @@ _KINDS: Mapping[str, Kind] = {
     }.items()
     for word in words.split()
 }
-_OF_THE_ROUTER = frozenset({"event", "rule", "destination", "changes"})
+_OF_THE_ROUTER = frozenset({"event", "rule", "destination"})
 """First words below which an `id` is a text."""
-_LEARNED = frozenset({"space", "parent"})
-"""What an earlier event may have taught of a page: then its id is the text of a number."""
 _TELLING = ("code", "name", "email", "title")
 
 
@@ -154,11 +152,6 @@ def kind_of_field(path: Sequence[Step]) -> Kind | None:
         shape = below
     kind = _KINDS.get(str(path[-1])) if shape is Leaf.VALUE and len(path) > 1 else None
     return None if kind is Kind.NUMBER and path[0] in _OF_THE_ROUTER else kind
-
-
-def may_be_learned(path: Sequence[str]) -> bool:
-    """Whether a number may be there as its text, because it stands in no body and was learned from another one."""
-    return len(path) > 1 and path[-2] in _LEARNED
 
 
 def telling_fields(path: Sequence[str]) -> list[str]:

@@ -75,7 +75,7 @@ class TestNames:
         directory.learn("spaces", "pages", "5148", {"title": "Release", "slug": "release", "space": "42"})
         found = words("pagepermission.created", {"pagepermission": {"page": {"id": 5148}}}, directory, GIVEN)
         assert found["page"]["title"] == "Release"
-        assert found["space"]["name"] == "Engineering"
+        assert (found["space"]["id"], found["space"]["name"]) == (42, "Engineering")
         assert found["link"] == "https://acme.teamwork.com/spaces/eng/page/5148-release"
 
     def test_the_parent_of_a_page_is_named(self) -> None:
@@ -320,17 +320,17 @@ class TestChanges:
             (
                 {"parent": "1"},
                 {"parent": "2"},
-                {"parent": {"before": {"id": "1", "title": "Handbook"}, "after": {"id": "2"}}},
+                {"parent": {"before": {"id": 1, "title": "Handbook"}, "after": {"id": 2}}},
             ),
             (
                 {"parent": None},
                 {"parent": "1"},
-                {"parent": {"before": None, "after": {"id": "1", "title": "Handbook"}}},
+                {"parent": {"before": None, "after": {"id": 1, "title": "Handbook"}}},
             ),
             (
                 {"space": "42"},
                 {"space": "7"},
-                {"space": {"before": {"id": "42", "name": "Engineering"}, "after": {"id": "7"}}},
+                {"space": {"before": {"id": 42, "name": "Engineering"}, "after": {"id": 7}}},
             ),
             (
                 {"tags": ["a", "b"]},

@@ -145,7 +145,7 @@ def _space_of(page_id: str, words: Mapping[str, JSON]) -> str | None:
     """Say in which space a page is that an event speaks of: the parent that a page had may be in another one."""
     changes = words["changes"]
     parent, space = (changes.get(word, {}).get("before") or {} for word in ("parent", "space"))
-    where = space if space and parent.get("id") == page_id else words["space"]
+    where = space if space and id_text(parent.get("id")) == page_id else words["space"]
     return id_text(where.get("id")) if isinstance(where, dict) else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from router.messages.directory import PAGES, SPACES, Facts
+from router.messages.learning import id_value
 from router.payload import JSON
 
 _TEXTS = ("title", "name", "state", "role")
@@ -46,4 +47,4 @@ def changes_of(before: Facts, after: Facts, look: Look) -> dict[str, JSON]:
 
 
 def _object(kind: str, object_id: JSON, look: Look) -> dict[str, JSON] | None:
-    return None if object_id is None else {**look(kind, object_id), "id": object_id}
+    return None if object_id is None else {**look(kind, object_id), "id": id_value(object_id)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
@@ -15,6 +16,7 @@ _LONGEST_FACT = 500
 """Characters of a name, title or address that are kept."""
 _LONGEST_TAG = 100
 _MOST_TAGS = 50
+_WHOLE_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 _KINDS = {"page": PAGES, "space": SPACES, "user": USERS}
 
 
@@ -41,6 +43,15 @@ def id_text(value: JSON) -> str | None:
     if type(value) is int:  # a boolean is none
         return str(value) if 0 < value < 2**63 else None
     return value if isinstance(value, str) and 0 < len(value) <= 100 else None
+
+
+def id_value(text: str | None) -> JSON:
+    """
+    Write a kept id as bodies have it, which is the inverse of `id_text`.
+
+    Ids of Spaces are numbers, and to `space.id == 42` in an expression a text is something else.
+    """
+    return int(text) if text is not None and _WHOLE_NUMBER.fullmatch(text) else text
 
 
 def person_name(model: Mapping[str, JSON]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from router.messages.directory import PAGES, SPACES, USERS, Facts, Names
 from router.messages.escaping import Mention
-from router.messages.learning import id_text, person_name
+from router.messages.learning import id_text, id_value, person_name
 from router.payload import JSON
 
 PERSONS = ("createdBy", "updatedBy", "deletedBy", "requester")
@@ -137,7 +137,7 @@ class References:
         learned, _ = self.known(PAGES, page.get("id"))
         more = {key: learned[key] for key in _OF_PAGE if learned.get(key) and not _text(page.get(key))}
         if "parent" in learned and "parentId" not in page:
-            more["parentId"] = learned["parent"]
+            more["parentId"] = id_value(learned["parent"])
         return Referring(self, {**page, **more}, _IN_A_PAGE)
 
     def space(self, space: JSON) -> dict[str, JSON] | None:
@@ -161,7 +161,7 @@ class References:
         if space is None and isinstance(page, dict):
             space = self._referred("space", SPACES, page)
             if space is None and (known := self.known(PAGES, page.get("id"))[0].get("space")):
-                space = {"id": known}
+                space = {"id": id_value(known)}
         return self.space(space)
 
     def followed(self, field: str, model: Model) -> JSON:

@@ -9,7 +9,7 @@ from router.config.nodes import Entry, Mapping, Node, Scalar
 from router.config.nodes import Sequence as ListNode
 from router.config.problems import named
 from router.config.reading import Reading
-from router.documented import Kind, kind_of_field, may_be_learned, telling_fields
+from router.documented import Kind, kind_of_field, telling_fields
 from router.messages.expressions import Comparison
 from router.payload import JSON
 
@@ -50,8 +50,6 @@ class Values:
         if kind is None or value is None or _is_of(kind, value):
             return None
         if kind is Kind.NUMBER and isinstance(value, str) and _NUMBER.fullmatch(value):
-            if may_be_learned(comparison.path):
-                return None
             return f"{path} is a number, and a number is never equal to a text; write {value.strip()} without quotes"
         if kind is Kind.TIME:
             return f"{path} is a time, and {_written(value)} is none; write one in quotes, such as '{_TIME_EXAMPLE}'"
