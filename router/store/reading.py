@@ -19,6 +19,7 @@ import apsw
 from router.errors import StoreRefused, StoreUnavailable
 from router.events import Attempt, Event, Rejection
 from router.store import expiry as expiring
+from router.store import history as recorded
 from router.store import queries, replaying, schema
 from router.store.connections import ReadConnection
 from router.store.records import (
@@ -175,7 +176,11 @@ class ReadingVerbs:
 
 
 class SqliteReader(ReadingVerbs):
-    """The reading verbs on a store that no router has open; creates, migrates and writes nothing."""
+    """
+    The reading verbs on a store that a router may have open or not; creates, migrates and writes nothing.
+
+    The last three are for going through all that came.
+    """
 
     def __init__(self, path: Path, *, vfs: str | None = None) -> None:
         super().__init__(path, vfs)
@@ -199,3 +204,15 @@ class SqliteReader(ReadingVerbs):
 
     async def close(self) -> None:
         await self._close_readers()
+
+    async def latest_ruleset(self) -> RuleSetText | None:
+        """Find the rule set that was loaded last."""
+        return await self._lists.read(recorded.latest_ruleset)
+
+    async def count_history(self, since: datetime) -> int:
+        """Tell how many events came since."""
+        return await self._lists.read(recorded.count_history, since)
+
+    async def history(self, since: datetime, before: int) -> Sequence[Event | recorded.Illegible]:
+        """List some of the events that came since, newest first, with ids before the given one; none at the end."""
+        return await self._lists.read(recorded.history, since, before)
