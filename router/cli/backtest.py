@@ -36,7 +36,7 @@ class PatternType(click.ParamType[Pattern]):
     metavar="TIME",
     help="Only events that came since: 30m, 2h, 7d, or a date.",
 )
-@option("--limit", type=click.IntRange(min=1), metavar="N", help="The newest N of them; all unless given.")
+@option("--limit", type=click.IntRange(min=1), metavar="N", help="Look at the newest N of them alone.")
 @option("--event", type=PatternType(), metavar="PATTERN", help="Only events of these names, such as page.*")
 @option("--rule", metavar="NAME", help="Only messages of the rule of this name, in either file.")
 @option(
@@ -60,6 +60,12 @@ class PatternType(click.ParamType[Pattern]):
     show_default=True,
     help="text for people; json for programs: every difference on a line of its own, and a last line that sums up.",
 )
+@option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Processes that compare; unless given, one for each core, at most 4, where there is much to compare.",
+)
 @option("--fail-on-change", is_flag=True, help="Let the exit code be 1 if any message would differ.")
 @data_folder("Where the store is that the events are in.")
 def command(
@@ -72,6 +78,7 @@ def command(
     against: Path | None,
     examples: int,
     format: str,  # noqa: A002 - the option is called so
+    jobs: int | None,
     fail_on_change: bool,
     data: Path,
 ) -> int:
@@ -91,7 +98,18 @@ def command(
       spaces-router backtest changed.yaml --since 30d --rule "page changes"
       spaces-router backtest changed.yaml --format json > differences.jsonl
     """
-    from router.cli.backtesting import Wish, report  # noqa: PLC0415 - half of the program; `--help` need not wait
+    from router.cli.backtest_work import Wish  # noqa: PLC0415 - half of the program, which `--help` need not wait for
+    from router.cli.backtesting import report  # noqa: PLC0415
 
-    wish = Wish(new=new, against=against, data=data, since=since, limit=limit, event=event, rule=rule)
-    return report(wish, examples, as_json=format == "json", fail_on_change=fail_on_change)
+    wish = Wish(
+        new=new,
+        against=against,
+        data=data,
+        since=since,
+        limit=limit,
+        event=event.text if event is not None else None,
+        rule=rule,
+        examples=examples,
+        as_json=format == "json",
+    )
+    return report(wish, jobs=jobs, fail_on_change=fail_on_change)

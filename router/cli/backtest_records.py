@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import click
+from datetime import datetime
 
 from router.admin.serialise import Mask
 from router.cli.backtest_tally import Both, Group, Tally
 from router.cli.output import as_json_line
 from router.clock import rfc3339
-from router.delivery.backtesting import Difference, Finding, Side
+from router.delivery.backtesting import Change, Difference, Finding, Side
 from router.events import Event
 from router.payload import JSON
 from router.rules.ruleset import Route
@@ -19,17 +19,21 @@ SAME = "same"
 
 
 class Records:
-    """Writes each difference as a line."""
+    """
+    Writes each difference as a record.
 
-    def __init__(self, both: Both, tally: Tally, redactor: Redactor) -> None:
-        self._both = both
-        self._tally = tally
+    Attributes:
+        lines: One for each.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
+        self.lines: list[str] = []
 
     def add(self, finding: Finding) -> None:
         """Write a difference; what stays the same is only counted."""
         if isinstance(finding, Difference):
-            _write(
+            self._write(
                 {
                     "type": "difference",
                     "change": finding.change.value,
@@ -41,29 +45,10 @@ class Records:
 
     def illegible(self, event: Event | Illegible, reason: str) -> None:
         """Write which event could not be compared, and why."""
-        _write({"type": "not_compared", "event": self._event(event), "reason": self._redactor.redact(reason)})
+        self._write({"type": "not_compared", "event": self._event(event), "reason": reason})
 
-    def end(self) -> None:
-        """Write what it comes to."""
-        tally = self._tally
-        _write(
-            {
-                "type": "summary",
-                "old": {"ruleset": self._both.old.hash, "name": self._both.old_name},
-                "new": {"ruleset": self._both.new.hash, "name": self._both.new_name},
-                "since": rfc3339(tally.since),
-                "oldest": rfc3339(tally.oldest) if tally.oldest else None,
-                "complete": tally.is_complete,
-                "events": tally.events,
-                "not_compared": tally.illegible,
-                "same": tally.same,
-                "differences": tally.differences,
-                "changes": {change.value: count for change, count in tally.by_change().items()},
-                "groups": [_group(group, count) for group, count in tally.groups.items()],
-                "unknown": dict(tally.unknown),
-                "sources_missing": dict(tally.homeless),
-            }
-        )
+    def _write(self, record: JSON) -> None:
+        self.lines.append(as_json_line(record))
 
     def _event(self, event: Event | Illegible) -> dict[str, JSON]:
         return {
@@ -80,6 +65,28 @@ class Records:
         return _route(side.route) | {"message": message, "error": self._redactor.redact(side.error) or None}
 
 
+def summed_up(both: Both, tally: Tally, since: datetime, *, is_complete: bool) -> str:
+    """Write the last record: what it comes to."""
+    return as_json_line(
+        {
+            "type": "summary",
+            "old": {"ruleset": both.old.hash, "name": both.old_name},
+            "new": {"ruleset": both.new.hash, "name": both.new_name},
+            "since": rfc3339(since),
+            "oldest": rfc3339(tally.oldest) if tally.oldest else None,
+            "complete": is_complete,
+            "events": tally.events,
+            "not_compared": tally.illegible,
+            "same": tally.same,
+            "differences": tally.differences,
+            "changes": {change.value: tally.by_change()[change] for change in Change},
+            "groups": [_group(group, count) for group, count in tally.groups.items()],
+            "unknown": dict(tally.unknown),
+            "sources_missing": dict(tally.homeless),
+        }
+    )
+
+
 def _route(route: Route) -> dict[str, JSON]:
     return {"rule": route.rule, "destination": route.destination}
 
@@ -91,7 +98,3 @@ def _group(group: Group, count: int) -> dict[str, JSON]:
         "after": _route(group.after) if group.after else None,
         "count": count,
     }
-
-
-def _write(record: JSON) -> None:
-    click.echo(as_json_line(record))

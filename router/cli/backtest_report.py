@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from datetime import datetime
 
 import click
 
-from router.admin.serialise import Mask
-from router.cli.backtest_tally import Both, Group, Tally, group_of
-from router.cli.message_diff import difference, drawn, reading
+from router.cli.backtest_examples import Example, shown_event
+from router.cli.backtest_tally import Both, Group, Tally
+from router.cli.message_diff import drawn
 from router.cli.message_view import shown_destination
 from router.cli.output import counted, local, paragraph, plain, table
-from router.config.model import Configuration
-from router.delivery.backtesting import Change, Difference, Finding, Side
-from router.events import Event
+from router.config.references import is_unresolved
+from router.delivery.backtesting import Change
 from router.rules.ruleset import Route
-from router.secret import Redactor
-from router.store.history import Illegible
 
 _MOST_ROWS = 40
 _MOST_GROUPS = 60
-_MOST_NAMED = 5
-_MOST_LINES_KEPT = 60
 
 _COLUMNS = {
     Change.FAILS: "FAILING",
@@ -45,45 +40,31 @@ _IN_WORDS = {
 }
 
 
-class _Example(NamedTuple):
-    """One difference: the event it is of, and what differs in marked lines."""
-
-    event: str
-    lines: Sequence[str]
-
-
 class Report:
     """
-    Gathers what is told in the end: of each kind of difference the newest few.
+    What is printed in the end.
 
     Args:
-        examples: So many of each kind.
+        examples: Of each kind of difference the newest few.
     """
 
-    def __init__(self, both: Both, tally: Tally, redactor: Redactor, examples: int) -> None:
+    def __init__(
+        self,
+        both: Both,
+        tally: Tally,
+        examples: Mapping[Group, Sequence[Example]],
+        since: datetime,
+        *,
+        is_complete: bool,
+    ) -> None:
         self._both = both
         self._tally = tally
-        self._redactor = redactor
-        self._most = examples
-        self._examples: defaultdict[Group, list[_Example]] = defaultdict(list)
-        self._illegible: list[str] = []
+        self._examples = examples
+        self._since = since
+        self._is_complete = is_complete
 
-    def add(self, finding: Finding) -> None:
-        """Keep a difference as an example, unless there are enough like it."""
-        group = group_of(finding)
-        if isinstance(finding, Difference) and group is not None and len(self._examples[group]) < self._most:
-            self._examples[group].append(_Example(_shown_event(finding.event), self._lines(finding)))
-
-    def illegible(self, event: Event | Illegible, reason: str) -> None:
-        """Keep the first few events that could not be compared."""
-        if len(self._illegible) < _MOST_NAMED:
-            self._illegible.append(f"{_shown_event(event)}: {plain(self._redactor.redact(reason))[:300]}")
-
-    def end(self) -> None:
-        """Print it all."""
-        click.echo("\n".join(self._whole()))
-
-    def _whole(self) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
+        """Write it all."""
         yield from self._heading()
         if self._tally.groups:
             yield ""
@@ -104,12 +85,12 @@ class Report:
 
     def _heading(self) -> Iterator[str]:
         tally, both = self._tally, self._both
-        if not tally.is_complete:
+        if not self._is_complete:
             stopped = "Stopped: what follows is of the newest events alone, as far as they were compared."
             yield click.style(paragraph(stopped), fg="yellow")
             yield ""
         if not tally.events and not tally.illegible:
-            since = f"No event to compare came since {local(tally.since)}"
+            since = f"No event to compare came since {local(self._since)}"
             yield paragraph(f"{since}; --since goes back further, such as --since 30d.")
             return
         oldest = local(tally.oldest) if tally.oldest else ""
@@ -137,15 +118,15 @@ class Report:
                 " made without what its settings refer to, which is not set here."
             )
         if tally.illegible:
-            yield f"{counted(tally.illegible, 'event')} could not be compared: {'; '.join(self._illegible)}" + (
-                "; …" if tally.illegible > len(self._illegible) else ""
-            )
+            named = "; ".join(f"{shown_event(event)}: {plain(event.reason)[:300]}" for event in tally.named)
+            more = "; …" if tally.illegible > len(tally.named) else ""
+            yield f"{counted(tally.illegible, 'event')} could not be compared: {named}{more}"
 
     # Examples
 
     def _group(self, group: Group, count: int) -> Iterator[str]:
         assert group.change is not None  # noqa: S101 - groups without one are not shown
-        examples = self._examples[group]
+        examples = self._examples.get(group, ())
         title = f"{_route(group)}: {counted(count, *_IN_WORDS[group.change])}"
         if 0 < len(examples) < count:
             title += f"; the newest{f' {len(examples)}' if len(examples) > 1 else ''}:"
@@ -153,40 +134,6 @@ class Report:
         for example in examples:
             yield f"  {example.event}"
             yield from drawn(example.lines, "    ")
-
-    def _lines(self, finding: Difference) -> list[str]:
-        """What differs, each line with its mark."""
-        before, after = finding.before, finding.after
-        if after is not None and after.error:
-            old = [] if before is None or before.error else self._read(before, self._both.old)[0]
-            why = f"cannot be written: {plain(self._redactor.redact(after.error))}"
-            return _bounded([*(f"- {line}" for line in old), f"+ {why}"])
-        if before is not None and before.error:
-            new = [f"+ {line}" for line in self._read(after, self._both.new)[0]] if after else []
-            return _bounded([f"- cannot be written: {plain(self._redactor.redact(before.error))}", *new])
-        if before is None and after is not None:
-            return _bounded([f"+ {line}" for line in self._read(after, self._both.new)[0]])
-        if after is None and before is not None:
-            return _bounded([f"- {line}" for line in self._read(before, self._both.old)[0]])
-        assert before is not None and after is not None  # noqa: S101, PT018 - one of them is none above
-        old_read, new_read = self._read(before, self._both.old), self._read(after, self._both.new)
-        if old_read[0] == new_read[0] and finding.change is Change.MOVES:
-            return _bounded([f"  {line}" for line in new_read[0]])
-        return _bounded(difference(old_read, new_read))
-
-    def _read(self, side: Side, by: Configuration) -> tuple[list[str], Mapping[str, Any]]:
-        assert side.message is not None  # noqa: S101 - there is one where there is no error
-        message = Mask(self._redactor).value(side.message.as_json())
-        return reading(message, side.route.destination, by), message
-
-
-def _bounded(lines: list[str]) -> list[str]:
-    """An example is kept until the end: not all of a message of a thousand lines, of which a dozen will be shown."""
-    return [line[:1000] for line in lines[:_MOST_LINES_KEPT]]
-
-
-def _shown_event(event: Event | Illegible) -> str:
-    return f"{plain(event.name)}, {local(event.received_at)}, event {event.id}"
 
 
 def _gravest_first(tally: Tally) -> list[tuple[Group, int]]:
@@ -254,13 +201,13 @@ def _renamed(tally: Tally) -> Iterator[str]:
 
 
 def _leading_elsewhere(both: Both) -> Iterator[str]:
-    """Destinations that keep their name and not their place; no message tells of that."""
+    """Destinations that keep their name and not their place, as far as that is no secret; no message tells of it."""
     for name, new in both.new.destinations.items():
         old = both.old.destinations.get(name)
         if old is None:
             continue
-        before, after = shown_destination(old), shown_destination(new)
-        if before != after and old.type_name != new.type_name:
-            yield f"{plain(name)} is of another kind in {both.new_name}: {after}, until now {before}."
-        elif before != after and "," in before and "," in after:
-            yield f"{plain(name)} leads elsewhere in {both.new_name}: {after}, until now {before}."
+        what = f"{shown_destination(new)}; until now {shown_destination(old)}"
+        if old.type_name != new.type_name:
+            yield f"{plain(name)} is of another type in {both.new_name}: {what}."
+        elif old.address != new.address and not is_unresolved(old.address) and not is_unresolved(new.address):
+            yield f"{plain(name)} leads elsewhere in {both.new_name}: {what}."

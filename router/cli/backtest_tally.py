@@ -28,6 +28,11 @@ class Both:
     old_name: str
     new_name: str
 
+    @property
+    def hashes(self) -> tuple[str, str]:
+        """What tells these rule sets from others."""
+        return self.old.hash, self.new.hash
+
     def source(self, name: str) -> Source | None:
         """Find a source of either, by its name."""
         return self.new.sources.get(name) or self.old.sources.get(name)
@@ -54,27 +59,31 @@ class Group(NamedTuple):
         return route
 
 
+MOST_NAMED = 5
+
+
 @dataclass
 class Tally:
     """
     Attributes:
-        is_complete: Whether all events were gone through.
+        looked_at: Events that were gone through, whether they were wished for or not.
         events: That were compared.
         oldest: When the oldest of them came.
         groups: How many findings there are of each kind.
         unknown: Of how many messages it cannot be told what they would say, by destination.
         homeless: How many events came from sources which the new file does not have.
         illegible: How many events could not be compared.
+        named: The first few of those, each with the reason.
     """
 
-    since: datetime
-    is_complete: bool = False
+    looked_at: int = 0
     events: int = 0
     oldest: datetime | None = None
     groups: Counter[Group] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     homeless: Counter[str] = field(default_factory=Counter)
     illegible: int = 0
+    named: list[Illegible] = field(default_factory=list)
 
     def note(self, event: Event, both: Both) -> None:
         """Count an event that was compared."""
@@ -83,10 +92,23 @@ class Tally:
         if event.source not in both.new.sources:
             self.homeless[event.source] += 1
 
-    def note_illegible(self, event: Event | Illegible) -> None:
+    def note_illegible(self, event: Event | Illegible, reason: str) -> None:
         """Count an event that could not be."""
         self.illegible += 1
         self.oldest = event.received_at
+        if len(self.named) < MOST_NAMED:
+            self.named.append(Illegible(event.id, event.name, event.received_at, reason))
+
+    def join(self, older: Tally) -> None:
+        """Count in what came of older events."""
+        self.looked_at += older.looked_at
+        self.events += older.events
+        self.oldest = older.oldest or self.oldest
+        self.groups += older.groups
+        self.unknown += older.unknown
+        self.homeless += older.homeless
+        self.illegible += older.illegible
+        self.named = [*self.named, *older.named][:MOST_NAMED]
 
     def add(self, finding: Finding) -> None:
         """Count a finding."""

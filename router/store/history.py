@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import apsw
@@ -33,19 +33,27 @@ class Illegible:
     reason: str
 
 
-def history(connection: apsw.Connection, since: datetime, before: int) -> list[Event | Illegible]:
+@dataclass(frozen=True)
+class Span:
     """
-    List some of the events that came since, newest first; none where there are no more of them.
+    Some neighbouring events.
 
-    Args:
-        before: Id before which to go on.
+    Attributes:
+        since: None of them came earlier.
+        first: Ids begin with this one.
+        before: And end before this one.
     """
+
+    since: datetime
+    first: int = 0
+    before: int = 2**63 - 1
+
+
+def history(connection: apsw.Connection, span: Span) -> list[Event | Illegible]:
+    """List the newest events of a span, as many as are a part; none where there are none."""
     found: list[Event | Illegible] = []
     size = 0
-    rows = connection.execute(
-        f"SELECT {EVENT_COLUMNS} {_SINCE} AND id < ? ORDER BY id DESC LIMIT ?",
-        (*_bounds(connection, since), before, MOST_EVENTS),
-    )
+    rows = connection.execute(f"SELECT {EVENT_COLUMNS} {_IN_SPAN} ORDER BY id DESC LIMIT ?", (*_of(span), MOST_EVENTS))
     for row in rows:
         size += len(row[-1])
         # Without the first one, whatever its size, nobody would ever come past it.
@@ -58,9 +66,23 @@ def history(connection: apsw.Connection, since: datetime, before: int) -> list[E
     return found
 
 
-def count_history(connection: apsw.Connection, since: datetime) -> int:
-    """Tell how many there are in all."""
-    row = connection.execute(f"SELECT count(*) {_SINCE}", _bounds(connection, since)).fetchone()
+def beginning(connection: apsw.Connection, since: datetime) -> Span:
+    """Give the span of all events that came since."""
+    return Span(since, first_id_since(connection, "events", "received_at", to_ms(since - CLOCK_SLACK)))
+
+
+def newest_of(connection: apsw.Connection, span: Span, count: int) -> Span:
+    """Give the part of a span that holds its newest events, so many of them at most."""
+    row = connection.execute(
+        f"SELECT id {_IN_SPAN} ORDER BY id DESC LIMIT 1 OFFSET ?", (*_of(span), count - 1)
+    ).fetchone()
+    return span if row is None else replace(span, first=row[0])
+
+
+def count_history(connection: apsw.Connection, span: Span, most: int | None = None) -> int:
+    """Tell how many events there are; as far as it matters."""
+    limit = -1 if most is None else most
+    row = connection.execute(f"SELECT count(*) FROM (SELECT 1 {_IN_SPAN} LIMIT ?)", (*_of(span), limit)).fetchone()
     return int(row[0]) if row is not None else 0
 
 
@@ -72,9 +94,8 @@ def latest_ruleset(connection: apsw.Connection) -> RuleSetText | None:
     return None if row is None else ruleset_from_row(row)
 
 
-_SINCE = f"FROM events WHERE id >= ? AND received_at >= ? AND flags & {OWN} = 0"
+_IN_SPAN = f"FROM events WHERE id >= ? AND id < ? AND received_at >= ? AND flags & {OWN} = 0"
 
 
-def _bounds(connection: apsw.Connection, since: datetime) -> tuple[int, int]:
-    first = first_id_since(connection, "events", "received_at", to_ms(since - CLOCK_SLACK))
-    return first, to_ms(since)
+def _of(span: Span) -> tuple[int, int, int]:
+    return span.first, span.before, to_ms(span.since)

@@ -179,7 +179,7 @@ class SqliteReader(ReadingVerbs):
     """
     The reading verbs on a store that a router may have open or not; creates, migrates and writes nothing.
 
-    The last three are for going through all that came.
+    The verbs of its own are for going through all that came.
     """
 
     def __init__(self, path: Path, *, vfs: str | None = None) -> None:
@@ -209,10 +209,18 @@ class SqliteReader(ReadingVerbs):
         """Find the rule set that was loaded last."""
         return await self._lists.read(recorded.latest_ruleset)
 
-    async def count_history(self, since: datetime) -> int:
-        """Tell how many events came since."""
-        return await self._lists.read(recorded.count_history, since)
+    async def beginning(self, since: datetime) -> recorded.Span:
+        """Give the span of all events that came since."""
+        return await self._lists.read(recorded.beginning, since)
 
-    async def history(self, since: datetime, before: int) -> Sequence[Event | recorded.Illegible]:
-        """List some of the events that came since, newest first, with ids before the given one; none at the end."""
-        return await self._lists.read(recorded.history, since, before)
+    async def newest_of(self, span: recorded.Span, count: int) -> recorded.Span:
+        """Give the part of a span that holds its newest events, so many of them at most."""
+        return await self._lists.read(recorded.newest_of, span, count)
+
+    async def count_history(self, span: recorded.Span, most: int | None = None) -> int:
+        """Tell how many events there are in a span; as far as it matters."""
+        return await self._lists.read(recorded.count_history, span, most)
+
+    async def history(self, span: recorded.Span) -> Sequence[Event | recorded.Illegible]:
+        """List the newest events of a span, as many as are a part; none where there are none."""
+        return await self._lists.read(recorded.history, span)
