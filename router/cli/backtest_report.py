@@ -31,7 +31,10 @@ _COLUMNS = {
 _COLOURS = {Change.FAILS: "red", Change.VANISHES: "red", Change.APPEARS: "green", Change.MENDED: "green"}
 
 _IN_WORDS = {
-    Change.FAILS: ("message could not be written", "messages could not be written"),
+    Change.FAILS: (
+        "message could not be written: it would be a dead letter",
+        "messages could not be written: they would be dead letters",
+    ),
     Change.VANISHES: ("message would not be sent any more", "messages would not be sent any more"),
     Change.MOVES: ("message would go elsewhere", "messages would go elsewhere"),
     Change.READS_DIFFERENTLY: ("message would read differently", "messages would read differently"),
@@ -79,7 +82,7 @@ class Report:
             yield ""
             yield f"… and {counted(more, 'kind')} of difference more; --format json lists all"
         yield ""
-        yield "Nothing was sent: this was a back-test."
+        yield from self._ending()
 
     # What it comes to
 
@@ -98,6 +101,11 @@ class Report:
         yield click.style(paragraph(what), bold=True)
         if not tally.groups:
             yield paragraph("No rule of either sends any of them anywhere.", "  ")
+
+    def _ending(self) -> Iterator[str]:
+        yield "Nothing was sent: this was a back-test."
+        if self._tally.differences and self._examples:
+            yield f"One event in full: spaces-router preview ID --rules {self._both.new_name}"
 
     def _notes(self) -> Iterator[str]:
         notes = [*_renamed(self._tally), *_leading_elsewhere(self._both), *self._troubles()]
@@ -127,7 +135,7 @@ class Report:
     def _group(self, group: Group, count: int) -> Iterator[str]:
         assert group.change is not None  # noqa: S101 - groups without one are not shown
         examples = self._examples.get(group, ())
-        title = f"{_route(group)}: {counted(count, *_IN_WORDS[group.change])}"
+        title = f"{_place(group)}: {_what(group, count)}"
         if 0 < len(examples) < count:
             title += f"; the newest{f' {len(examples)}' if len(examples) > 1 else ''}:"
         yield click.style(paragraph(title, hanging="  "), bold=True, fg=_COLOURS.get(group.change))
@@ -142,15 +150,23 @@ def _gravest_first(tally: Tally) -> list[tuple[Group, int]]:
     return sorted(found, key=lambda each: (order.index(each[0].change or Change.MENDED), -each[1]))
 
 
-def _route(group: Group) -> str:
+def _place(group: Group) -> str:
+    return f"{plain(group.place.rule)} → {plain(group.place.destination)}"
+
+
+def _what(group: Group, count: int) -> str:
+    """Say what becomes of the messages of a group, and by which rule where that is another one."""
+    assert group.change is not None  # noqa: S101 - groups without one are not shown
     before, after = group.before, group.after
-    if before is None or after is None or before == after:
-        return f"{plain(group.place.rule)} → {plain(group.place.destination)}"
+    what = counted(count, *_IN_WORDS[group.change])
+    if before is None or after is None:
+        return what
+    if group.change is Change.MOVES:
+        what = f"{counted(count, 'message')} would go to {plain(after.destination)} instead"
     if before.rule == after.rule:
-        return f"{plain(before.rule)} → {plain(before.destination)}, and then {plain(after.destination)}"
-    if before.destination == after.destination:
-        return f"{plain(before.rule)}, and then {plain(after.rule)} → {plain(after.destination)}"
-    return " and then ".join(f"{plain(each.rule)} → {plain(each.destination)}," for each in (before, after)).rstrip(",")
+        return what
+    other = f"by the rule {after.rule}" if group.change is Change.MOVES else f"by the rule {before.rule} until now"
+    return f"{what}, {plain(other)}"
 
 
 # Sums
@@ -164,7 +180,8 @@ def _sums(tally: Tally) -> Iterator[str]:
             line = f"  {count:>{widest},} {_IN_WORDS[change][count != 1]}"
             yield click.style(line, fg=_COLOURS.get(change, "yellow"))
     stays = "message stays as it is" if tally.same == 1 else "messages stay as they are"
-    yield f"  {tally.same or 'no':>{widest}} {stays}" if not tally.same else f"  {tally.same:>{widest},} {stays}"
+    if tally.same:
+        yield f"  {tally.same:>{widest},} {stays}"
 
 
 def _table(tally: Tally) -> Iterator[str]:
@@ -180,12 +197,16 @@ def _table(tally: Tally) -> Iterator[str]:
     columns: list[Change | None] = [None, *(change for change in Change if found[change])]
     heads = ("RULE", "DESTINATION", *("SAME" if change is None else _COLUMNS[change] for change in columns))
     cells = [
-        (plain(route.rule), plain(route.destination), *(f"{row.get(change, 0) or '-':}" for change in columns))
+        (plain(route.rule), plain(route.destination), *(_number(row.get(change, 0)) for change in columns))
         for route, row in sorted(differing.items(), key=lambda each: -_differing(each[1]))
     ]
     yield from (f"  {line}" for line in table(heads, cells[:_MOST_ROWS], shrink=0))
     if (more := len(cells) - _MOST_ROWS) > 0:
         yield f"  … and {counted(more, 'row')} more"
+
+
+def _number(count: int) -> str:
+    return f"{count:,}" if count else "-"
 
 
 def _differing(row: Mapping[Change | None, int]) -> int:
