@@ -7,13 +7,14 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
 from router.cli.backtest_tally import Group
 from router.cli.backtest_work import Part, Task, Wish, Worker
 from router.cli.group import Failed
+from router.cli.interrupt import Interrupt
 from router.store.history import Span
 
 MOST_PROCESSES = 4
@@ -23,8 +24,11 @@ LONG = 4_000
 _EVENTS = 200
 """Of a task."""
 
-_AHEAD = 2
+_AHEAD = 3
 """Tasks that are given out for each process, so that none waits for the next."""
+
+_LOOK_SECONDS = 0.2
+"""Between two looks at whether somebody pressed Ctrl-C."""
 
 DoneWith = Callable[[], frozenset[Group]]
 
@@ -35,9 +39,9 @@ def processes_for(worker: Worker, span: Span) -> int:
     return min(count, MOST_PROCESSES) if count > 1 and worker.count(span, LONG) == LONG else 1
 
 
-def parts(worker: Worker, wish: Wish, span: Span, processes: int, done_with: DoneWith) -> Iterator[Part]:
+def parts(worker: Worker, span: Span, processes: int, done_with: DoneWith, interrupt: Interrupt) -> Iterator[Part]:
     """
-    Compare event by event, the newest first, and give what came of it bit by bit.
+    Compare event by event, the newest first, and give what came of it bit by bit; stops where that is wanted.
 
     Args:
         done_with: Tells what there are enough examples of by now.
@@ -45,22 +49,23 @@ def parts(worker: Worker, wish: Wish, span: Span, processes: int, done_with: Don
     Raises:
         Failed: A process came to an end, or found another rule set than the others.
     """
-    tasks = _spans(worker, span)
+    tasks = (Task(each, done_with()) for each in _spans(worker, span))
     if processes == 1:
-        for each in tasks:
-            yield worker.work(Task(each, done_with()))
+        while not interrupt.has_come() and (task := next(tasks, None)) is not None:
+            yield worker.work(task, interrupt)
         return
-    hashes = worker.both.hashes
     # Not forked: a child that begins with the locks of threads which it does not have may stand still for ever.
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _begin, (wish, hashes))
+    spawning = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, spawning, _begin, (worker.wish, worker.both.hashes))
     under_way: deque[Future[Part]] = deque()
     try:
-        for each in tasks:
-            under_way.append(pool.submit(_work, Task(each, done_with())))
-            if len(under_way) > processes * _AHEAD:
+        while not interrupt.has_come():
+            while len(under_way) < processes * _AHEAD and (task := next(tasks, None)) is not None:
+                under_way.append(pool.submit(_work, task))
+            if not under_way:
+                return
+            if wait([under_way[0]], _LOOK_SECONDS).done:
                 yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
     except BrokenProcessPool:
         raise Failed(
             "a process that compared events was ended, perhaps for want of memory. --jobs 1 takes a single one, and"
@@ -99,4 +104,4 @@ def _work(task: Task) -> Part:
         if worker.both.hashes != hashes:
             raise Failed("the rules were changed while they were being compared. Start again.")
         _own.append(worker)
-    return _own[0].work(task)
+    return _own[0].work(task, Interrupt())

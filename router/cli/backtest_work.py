@@ -18,6 +18,7 @@ from router.cli.backtest_examples import Example, Examples
 from router.cli.backtest_records import Records
 from router.cli.backtest_tally import Both, Group, Tally
 from router.cli.group import Failed
+from router.cli.interrupt import Interrupt
 from router.cli.output import local, plain
 from router.cli.preview_report import load_rules
 from router.config.load import restore
@@ -33,9 +34,6 @@ from router.rules.patterns import compile_pattern
 from router.secret import Redactor
 from router.store.history import Illegible, Span
 from router.store.reading import SqliteReader
-
-_BREATH = 20
-"""Events between two looks at whether somebody pressed Ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ class Worker:
     """Compares events; a context, as it holds the store open."""
 
     def __init__(self, wish: Wish) -> None:
-        self._wish = wish
+        self.wish = wish
         self._runner = asyncio.Runner()
         self._store = SqliteReader(wish.data / "router.db")
         self._pattern = None if wish.event is None else compile_pattern(wish.event)
@@ -107,8 +105,8 @@ class Worker:
             StoreRefused, StoreUnavailable: The store cannot be read.
         """
         try:
-            new = load_rules(self._wish.new, self.missing, "backtest")
-            against = self._wish.against
+            new = load_rules(self.wish.new, self.missing, "backtest")
+            against = self.wish.against
             old = None if against is None else load_rules(against, self.missing, "backtest")
             self.both = self._runner.run(self._load(new, old))
         except BaseException:
@@ -126,7 +124,7 @@ class Worker:
     async def _load(self, new: Configuration, old: Configuration | None) -> Both:
         """Find what the new rules are compared with, and what is known of people, spaces and pages."""
         await self._store.open()
-        label = plain(self._wish.against)
+        label = plain(self.wish.against)
         if old is None:
             old, loaded_at = await self._loaded_last()
             label = f"the rules loaded last ({local(loaded_at)})"
@@ -134,7 +132,7 @@ class Worker:
             most = MOST_REMEMBERED // len(sources)
             found = await self._store.newest_objects(name, most)
             self._directory.recall(name, found, is_all=len(found) < most)
-        return Both(completed_by(old, new), completed_by(new, old), label, plain(self._wish.new))
+        return Both(completed_by(old, new), completed_by(new, old), label, plain(self.wish.new))
 
     async def _loaded_last(self) -> tuple[Configuration, datetime]:
         kept = await self._store.latest_ruleset()
@@ -142,7 +140,8 @@ class Worker:
         if kept is None:
             raise Failed(f"no router has loaded rules with this store yet: there is nothing to compare with. {then}")
         try:
-            return restore(kept.text, kept.files, os.environ, self.missing), kept.loaded_at
+            restored = restore(kept.text, kept.files, os.environ, self.missing)
+            return replace(restored, hash=kept.hash), kept.loaded_at
         except ConfigurationInvalid as invalid:
             why = invalid.problems[0].message
             raise Failed(f"this version cannot read the rules that were loaded last ({why}). {then}") from None
@@ -153,8 +152,8 @@ class Worker:
         """Give the span of all events that are wished for."""
 
         async def look() -> Span:
-            span = await self._store.beginning(self._wish.since)
-            return span if self._wish.limit is None else await self._store.newest_of(span, self._wish.limit)
+            span = await self._store.beginning(self.wish.since)
+            return span if self.wish.limit is None else await self._store.newest_of(span, self.wish.limit)
 
         return self._runner.run(look())
 
@@ -168,22 +167,22 @@ class Worker:
 
     # Comparing
 
-    def work(self, task: Task) -> Part:
-        """Compare the events of a task, the newest first."""
-        return self._runner.run(self._work(task))
+    def work(self, task: Task, interrupt: Interrupt) -> Part:
+        """Compare the events of a task, the newest first, until that is not wanted any more."""
+        return self._runner.run(self._work(task, interrupt))
 
-    async def _work(self, task: Task) -> Part:
+    async def _work(self, task: Task, interrupt: Interrupt) -> Part:
         part = Part()
-        examples = Examples(self.both, self._redactor, self._wish.examples, task.done_with)
+        examples = Examples(self.both, self._redactor, self.wish.examples, task.done_with)
         records = Records(self._redactor)
         span = task.span
-        while page := await self._store.history(span):
-            for place, event in enumerate(page):
-                if place % _BREATH == 0:
-                    await asyncio.sleep(0)
+        while not interrupt.has_come() and (page := await self._store.history(span)):
+            for event in page:
+                if interrupt.has_come():
+                    break
                 part.tally.looked_at += 1
                 if self._pattern is None or self._pattern.matches(event.name):
-                    await self._compare(event, part.tally, records if self._wish.as_json else examples)
+                    await self._compare(event, part.tally, records if self.wish.as_json else examples)
             span = replace(span, before=page[-1].id)
         part.examples, part.records = examples.found, records.lines
         return part
@@ -205,7 +204,7 @@ class Worker:
                 told.illegible(event, reason)
             return
         tally.note(event, self.both)
-        rule = self._wish.rule
+        rule = self.wish.rule
         for finding in findings:
             if rule is None or any(place.rule == rule for place in finding.places):
                 tally.add(finding)

@@ -13,7 +13,8 @@ from router.cli.backtest_report import Report
 from router.cli.backtest_tally import Both, Group, Tally
 from router.cli.backtest_work import Part, Wish, Worker
 from router.cli.group import FAILED, Failed
-from router.cli.output import counted
+from router.cli.interrupt import Interrupt
+from router.cli.output import counted, print_whole
 from router.cli.preview_report import tell_missing
 from router.config.problems import did_you_mean, listed, named
 from router.errors import StoreRefused, StoreUnavailable
@@ -39,11 +40,9 @@ def report(wish: Wish, *, jobs: int | None, fail_on_change: bool) -> int:
             _check_rule(wish.rule, worker.both)
             _note(worker)
             found = _Found(wish, worker.both)
-            try:
-                _go_through(wish, worker, jobs, found)
-                found.is_complete = True
-            except KeyboardInterrupt:
-                pass  # what was found so far is told, and that it is not all
+            with Interrupt() as interrupt:
+                _go_through(wish, worker, jobs, found, interrupt)
+            found.is_complete = not interrupt.has_come()
     except (StoreRefused, StoreUnavailable) as error:
         raise Failed(f"{error}.") from None
     found.end()
@@ -72,7 +71,7 @@ class _Found:
             alike = self._examples.setdefault(group, [])
             alike += examples[: self._wish.examples - len(alike)]
         if part.records:
-            click.echo("\n".join(part.records))
+            print_whole("\n".join(part.records))
 
     def done_with(self) -> frozenset[Group]:
         """Tell of which kinds there are examples enough."""
@@ -82,20 +81,20 @@ class _Found:
         """Print what it comes to."""
         since, is_complete = self._wish.since, self.is_complete
         if self._wish.as_json:
-            click.echo(summed_up(self._both, self.tally, since, is_complete=is_complete))
+            print_whole(summed_up(self._both, self.tally, since, is_complete=is_complete))
             return
         shown = Report(self._both, self.tally, self._examples, since, is_complete=is_complete)
         click.echo("\n".join(shown.lines()))
 
 
-def _go_through(wish: Wish, worker: Worker, jobs: int | None, found: _Found) -> None:
+def _go_through(wish: Wish, worker: Worker, jobs: int | None, found: _Found, interrupt: Interrupt) -> None:
     span = worker.span()
     processes = jobs or processes_for(worker, span)
     hidden = not sys.stderr.isatty() or (wish.as_json and sys.stdout.isatty())
     with click.progressbar(
         length=_length(worker, span, is_needed=not hidden), label="Comparing", file=sys.stderr, hidden=hidden
     ) as bar:
-        for part in parts(worker, wish, span, processes, found.done_with):
+        for part in parts(worker, span, processes, found.done_with, interrupt):
             found.add(part)
             bar.update(part.tally.looked_at)
 
