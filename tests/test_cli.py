@@ -103,7 +103,6 @@ def test_events_lists_the_catalogue() -> None:
         (["SERVE"], "Did you mean 'serve'?"),
         (["nonsense"], "No such command 'nonsense'."),
         (["explain"], "'explain' is not available in this version yet."),
-        (["explain"], "'explain' is not available in this version yet."),
         (["serve", "--lisen", "x:1"], "--listen"),
         (["serve", "--listen", "nowhere"], "expected HOST:PORT such as 127.0.0.1:8080, found 'nowhere'"),
         (["serve", "--listen", "127.0.0.1:99999"], "expected HOST:PORT"),

@@ -147,7 +147,13 @@ class Report:
 def _gravest_first(tally: Tally) -> list[tuple[Group, int]]:
     order = list(Change)
     found = [(group, count) for group, count in tally.groups.items() if group.change is not None]
-    return sorted(found, key=lambda each: (order.index(each[0].change or Change.MENDED), -each[1]))
+    return sorted(
+        found, key=lambda each: (order.index(each[0].change or Change.MENDED), -each[1], _named(each[0].place))
+    )
+
+
+def _named(route: Route) -> tuple[str, str]:
+    return route.rule, route.destination
 
 
 def _place(group: Group) -> str:
@@ -198,7 +204,7 @@ def _table(tally: Tally) -> Iterator[str]:
     heads = ("RULE", "DESTINATION", *("SAME" if change is None else _COLUMNS[change] for change in columns))
     cells = [
         (plain(route.rule), plain(route.destination), *(_number(row.get(change, 0)) for change in columns))
-        for route, row in sorted(differing.items(), key=lambda each: -_differing(each[1]))
+        for route, row in sorted(differing.items(), key=lambda each: (-_differing(each[1]), _named(each[0])))
     ]
     yield from (f"  {line}" for line in table(heads, cells[:_MOST_ROWS], shrink=0))
     if (more := len(cells) - _MOST_ROWS) > 0:
