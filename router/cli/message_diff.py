@@ -66,7 +66,7 @@ def difference(before: tuple[Lines, Mapping[str, Any]], after: tuple[Lines, Mapp
 def _parts(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Lines, Lines]:
     """The parts of both that differ, line by line: HTML beside the text of a mail, or what a drawing does not show."""
     names = [name for name in {**old, **new} if as_json(old.get(name)) != as_json(new.get(name))]
-    return tuple([line for name in names for line in _part(name, side)] for side in (old, new))  # type: ignore[return-value]
+    return [line for name in names for line in _part(name, old)], [line for name in names for line in _part(name, new)]
 
 
 def _part(name: str, message: Mapping[str, Any]) -> list[str]:
