@@ -115,3 +115,13 @@ def dump_json(value: JSON) -> bytes:
         return orjson.dumps(value)
     except TypeError:  # an integer beyond 64 bits, or nested deeper than 254 levels
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def same_json(one: JSON, other: JSON) -> bool:
+    """Whether two values are the same JSON, whatever the order of keys; for Python, 1, 1.0 and true are equal too."""
+    if one is other:
+        return True
+    try:
+        return orjson.dumps(one, option=orjson.OPT_SORT_KEYS) == orjson.dumps(other, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

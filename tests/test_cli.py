@@ -102,7 +102,6 @@ def test_events_lists_the_catalogue() -> None:
         (["deliverys"], "Did you mean 'deliveries'?"),
         (["SERVE"], "Did you mean 'serve'?"),
         (["nonsense"], "No such command 'nonsense'."),
-        (["backtest"], "'backtest' is not available in this version yet."),
         (["explain"], "'explain' is not available in this version yet."),
         (["serve", "--lisen", "x:1"], "--listen"),
         (["serve", "--listen", "nowhere"], "expected HOST:PORT such as 127.0.0.1:8080, found 'nowhere'"),

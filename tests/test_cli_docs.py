@@ -71,7 +71,7 @@ class Ids:
 async def test_examples_print_what_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every example of the page works as it stands there."""
     monkeypatch.chdir(tmp_path)
-    for name, text in zip(("rules.yaml", "pages.yaml"), blocks("yaml"), strict=True):
+    for name, text in zip(("rules.yaml", "pages.yaml", "changed.yaml"), blocks("yaml"), strict=True):
         (tmp_path / name).write_text(text)
     router = RouterProcess(tmp_path, {"SPACES_TOKEN": TOKEN})
     await router.start()

@@ -30,6 +30,7 @@ COMMANDS = {
     "schema": "Print what editors need to complete and check rule files.",
     "preview": "Show which rules match an event, and what they would send.",
     "test": "Run the tests that stand beside the rules.",
+    "backtest": "Show what a changed rule file would do differently.",
     "send": "Send a signed sample delivery to a router.",
     "send-test": "Send a test message to a destination.",
     "deliveries": "List what the router sent or tries to send.",
@@ -43,7 +44,7 @@ COMMANDS = {
 }
 
 LATER = frozenset(
-    "explain backtest".split()  # noqa: SIM905
+    "explain".split()  # noqa: SIM905
 )
 """Commands which later versions bring."""
 

@@ -59,6 +59,20 @@ def as_json_line(value: JSON) -> str:
     return json.dumps(value, ensure_ascii=escaped, separators=(",", ":"), default=str).translate(_UNSAFE_IN_JSON)
 
 
+def print_whole(text: str) -> None:
+    """
+    Print a text to its end.
+
+    Where output is unbuffered (`PYTHONUNBUFFERED`), Python's own `print` drops the rest when a signal comes between.
+    """
+    out = sys.stdout
+    out.flush()
+    rest = memoryview(f"{text}\n".encode(out.encoding or "utf-8", out.errors or "backslashreplace"))
+    while rest:
+        rest = rest[out.buffer.write(rest) or 0 :]
+    out.flush()
+
+
 def width() -> int:
     """Columns there are: of the terminal, at least 60; 80 where nobody knows."""
     return max(NARROWEST, shutil.get_terminal_size((80, 24)).columns)

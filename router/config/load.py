@@ -102,7 +102,9 @@ def load_text(
     return _Loader(reading, Outside(environ, None), files or {}, Path(TEMPLATES)).build(None)
 
 
-def restore(text: str, files: Mapping[str, str]) -> Configuration:
+def restore(
+    text: str, files: Mapping[str, str], environ: Mapping[str, str] | None = None, missing: list[str] | None = None
+) -> Configuration:
     """
     Compile an older rule set from the store, for its rules and messages.
 
@@ -111,12 +113,14 @@ def restore(text: str, files: Mapping[str, str]) -> Configuration:
 
     Args:
         text: As `Configuration.text` gave it.
+        environ: What `${VAR}` is looked up in all the same, to see it as a rule file of today is seen.
+        missing: Collects, with `environ`, the variables and files that are not there.
 
     Raises:
         ConfigurationInvalid: This version cannot read it.
     """
     reading = Reading("an older rule set", text, lenient=True)
-    return _Loader(reading, Outside(None, None), files, Path(TEMPLATES)).build(None)
+    return _Loader(reading, Outside(environ, None, missing=missing), files, Path(TEMPLATES)).build(None)
 
 
 def rule_file_hash(text: str, files: Mapping[str, str]) -> str:

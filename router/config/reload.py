@@ -78,7 +78,7 @@ class RuleSets:
         if kept is None:
             return None
         try:
-            return _completed(await asyncio.to_thread(restore, kept.text, kept.files), self.current)
+            return completed_by(await asyncio.to_thread(restore, kept.text, kept.files), self.current)
         except ConfigurationInvalid as invalid:
             log.error(  # noqa: TRY400 - the problems say it all
                 "ruleset.unreadable", extra={"ruleset": ruleset_hash[:16], "problem": invalid.problems[0].message}
@@ -90,7 +90,7 @@ def _is_partly_known(configuration: Configuration) -> bool:
     return any(source.is_partly_known for source in configuration.sources.values())
 
 
-def _completed(older: Configuration, today: Configuration) -> Configuration:
+def completed_by(older: Configuration, today: Configuration) -> Configuration:
     """Give an older rule set the site and names that it only refers to, as today's source of that name has them."""
     sources = dict(older.sources)
     for name, source in older.sources.items():

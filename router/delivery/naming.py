@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from router.config.model import Source
 from router.errors import StoreUnavailable
@@ -15,11 +15,16 @@ from router.messages.learning import id_text, lesson_of
 from router.payload import JSON
 from router.sources import DEFAULT_KIND
 from router.spaces.names import ApiNames
-from router.store.base import Store
-from router.store.records import Accepted, Taught
+from router.store.records import Accepted, KnownObject, Taught
 
 _MOST_PAGES = 4
 """That are looked up for one message: its own, its parent, and where it was before. A list may refer to hundreds."""
+
+
+class KnownObjects(Protocol):
+    """What is asked of a store, of `router/store/base.py`."""
+
+    async def objects(self, keys: Sequence[tuple[str, str, str]]) -> Sequence[KnownObject]: ...
 
 
 class Naming:
@@ -32,7 +37,7 @@ class Naming:
         api: Is asked for what is nowhere else; None to ask nobody.
     """
 
-    def __init__(self, directory: Directory, store: Store, api: ApiNames | None = None) -> None:
+    def __init__(self, directory: Directory, store: KnownObjects, api: ApiNames | None = None) -> None:
         self.directory = directory
         self._store = store
         self._api = api

@@ -157,10 +157,11 @@ def drafts(
         if bounds is not None and (why := bounds.why_not(place)):
             yield Draft(route.rule, route.destination, error=f"not written: {why}")
         else:
-            yield _draft(event, route, by, directory)
+            yield draft(event, route, by, directory)
 
 
-def _draft(event: Event, route: Route, by: Configuration, directory: Directory | None) -> Draft:
+def draft(event: Event, route: Route, by: Configuration, directory: Directory | None) -> Draft:
+    """Write what would be sent to one destination."""
     destination = by.destinations.get(route.destination)
     if destination is None:
         name = route.destination

@@ -55,6 +55,7 @@ class Renderer:
         zone: Where the times of messages are read.
 
     Attributes:
+        zone: As it was given.
         inspection: Says what is wrong in the templates of this rule set.
     """
 
@@ -64,7 +65,7 @@ class Renderer:
         structures: Mapping[str, JSON] | None = None,
         zone: tzinfo = UTC,
     ) -> None:
-        self._zone = zone
+        self.zone = zone
         self._library = Library(own_templates or {}, structures)
         self._reader = TemplateReader(FIRST_WORDS, self._library.has)
         self.inspection = Inspection(self._library, self._reader)
@@ -77,7 +78,7 @@ class Renderer:
         self._chosen: dict[tuple[str, str, Format, bool], str] = {}
 
     def _environment(self, escaping: Escaping, markup: Markup) -> TemplateEnvironment:
-        return TemplateEnvironment(escaping, self._included, self._budget, markup, self._zone)
+        return TemplateEnvironment(escaping, self._included, self._budget, markup, self.zone)
 
     def _quoted(self, text: str) -> str:
         return self._quote(text)

@@ -19,6 +19,7 @@ import apsw
 from router.errors import StoreRefused, StoreUnavailable
 from router.events import Attempt, Event, Rejection
 from router.store import expiry as expiring
+from router.store import history as recorded
 from router.store import queries, replaying, schema
 from router.store.connections import ReadConnection
 from router.store.records import (
@@ -175,7 +176,11 @@ class ReadingVerbs:
 
 
 class SqliteReader(ReadingVerbs):
-    """The reading verbs on a store that no router has open; creates, migrates and writes nothing."""
+    """
+    The reading verbs on a store that a router may have open or not; creates, migrates and writes nothing.
+
+    The verbs of its own are for going through all that came.
+    """
 
     def __init__(self, path: Path, *, vfs: str | None = None) -> None:
         super().__init__(path, vfs)
@@ -199,3 +204,23 @@ class SqliteReader(ReadingVerbs):
 
     async def close(self) -> None:
         await self._close_readers()
+
+    async def latest_ruleset(self) -> RuleSetText | None:
+        """Find the rule set that was loaded last."""
+        return await self._lists.read(recorded.latest_ruleset)
+
+    async def beginning(self, since: datetime) -> recorded.Span:
+        """Give the span of all events that came since."""
+        return await self._lists.read(recorded.beginning, since)
+
+    async def newest_of(self, span: recorded.Span, count: int) -> recorded.Span:
+        """Give the part of a span that holds its newest events, so many of them at most."""
+        return await self._lists.read(recorded.newest_of, span, count)
+
+    async def count_history(self, span: recorded.Span, most: int | None = None) -> int:
+        """Tell how many events there are in a span; as far as it matters."""
+        return await self._lists.read(recorded.count_history, span, most)
+
+    async def history(self, span: recorded.Span) -> Sequence[Event | recorded.Illegible]:
+        """List the newest events of a span, as many as are a part; none where there are none."""
+        return await self._lists.read(recorded.history, span)
