@@ -99,7 +99,7 @@ async def fill(folder: Path, count: int) -> None:
         _, facts = judge_arrived(came, source, configuration, directory)
         event, taught = replace(came, facts=facts), taught_by(came, source)
         if taught is not None:
-            directory.learn(taught.source, taught.kind, taught.object_id, taught.facts)
+            directory.learn(*taught.key, taught.lesson.facts)
         waiting.append(store.accept(event, [], taught))
         if len(waiting) == 500:
             await asyncio.gather(*waiting)

@@ -25,6 +25,7 @@ from tests.sinks import Sink
 
 FOLDER = Path(__file__).parent / "backtests"
 CHANGED = FOLDER / "changed.yaml"
+_SLACK = "https://hooks.slack.com/services/T/B"
 OLD = "2026-01-01"
 """A day before the clock of the tests begins."""
 
@@ -48,7 +49,8 @@ async def _fill(folder: Path) -> None:
 
 
 def _running(url: str) -> str:
-    return (FOLDER / "running.yaml").read_text().replace("${SLACK_URL}", f"{url}/services/a/b/c")
+    text = (FOLDER / "running.yaml").read_text().replace("${SLACK_URL}", f"{url}/services/a/b/c")
+    return text.replace("${SLACK_OPS_URL}", f"{url}/services/a/b/d")
 
 
 def backtest(folder: Path, *arguments: str, new: Path = CHANGED, since: str = OLD, **env: str) -> Result:
@@ -69,7 +71,7 @@ def test_it_reads_as_it_was_approved(filled: Path, monkeypatch: pytest.MonkeyPat
     result = backtest(filled, new=Path("changed.yaml"))
     shown = _EVENT.sub("event ID", _MOMENT.sub("TIME", result.stdout))
     assert shown + f"(exit code {result.exit_code})\n" == (FOLDER / "told.txt").read_text()
-    assert result.stderr == "Note: not set here, and not needed for a back-test: SPACES_TOKEN, SLACK_URL.\n"
+    assert result.stderr == "Note: not set here, and not needed for a back-test: SPACES_TOKEN, SLACK_URL,\nSLACK_OPS_URL.\n"
 
 
 def test_for_programs_every_difference_is_a_line(filled: Path) -> None:
@@ -278,7 +280,7 @@ def test_problems_of_the_new_file_are_those_of_check(filled: Path, tmp_path: Pat
     new = tmp_path / "new.yaml"
     new.write_text(CHANGED.read_text().replace("to: ops", "to: opps"))
     checked = invoke(
-        "check", str(new), env={"SPACES_TOKEN": "x", "SLACK_URL": "https://hooks.slack.com/services/T/B/x"}
+        "check", str(new), env={"SPACES_TOKEN": "x", "SLACK_URL": f"{_SLACK}/x", "SLACK_OPS_URL": f"{_SLACK}/y"}
     )
     result = backtest(filled, new=new)
     assert result.exit_code == 1
