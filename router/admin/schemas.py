@@ -111,14 +111,14 @@ _DELIVERY: Mapping[str, Schema] = {
     "state": choice("Where it stands.", DeliveryState),
     "reason": or_null(text("Why it is dead, suppressed or held.", "HTTP 404 fails fast")),
     "cause": choice("Why it exists.", Cause),
-    "origin_id": or_null(number_of("the delivery that it replays or stands in for", "38538628301138199")),
-    "merged_into": or_null(number_of("the delivery that it went out with", "38538628301138199")),
     "attempts": count("Attempts so far.", 1),
     "due_at": or_null(moment("When it may be sent; null once it is final.")),
     "created_at": moment("When it was made."),
     "updated_at": moment("When it last changed."),
     "last_error": or_null(text("What went wrong last.", "HTTP 404 (Not Found): no_service")),
     "handled": flag("It is dead, and a replay or a fallback of it, or one of those in turn, was delivered."),
+    "origin_id": or_null(number_of("the delivery that it replays or stands in for", "38538628301138199")),
+    "merged_into": or_null(number_of("the delivery that it went out with", "38538628301138199")),
 }
 
 _MESSAGE = or_null(ref("Message"))

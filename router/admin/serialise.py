@@ -117,12 +117,12 @@ class Shown:
             "rule": verdict.rule,
             "matched": verdict.matched,
             "reason": self._text(verdict.reason),
+            "destinations": list(verdict.destinations),
             "key": verdict.key,
             "field": miss and self._optional(miss.field),
             "saw": miss and self._optional(miss.saw),
             "wanted": miss and self._optional(miss.wanted),
             "line": verdict.line or None,
-            "destinations": list(verdict.destinations),
         }
 
     def rejection(self, rejection: Rejection) -> dict[str, JSON]:
@@ -161,14 +161,14 @@ class Shown:
             "state": delivery.state.value,
             "reason": self._optional(delivery.reason),
             "cause": delivery.cause.value,
-            "origin_id": _id(delivery.origin_id),
-            "merged_into": _id(delivery.merged_into),
             "attempts": delivery.attempts,
             "due_at": None if delivery.state.is_final else rfc3339(delivery.due_at),
             "created_at": rfc3339(delivery.created_at),
             "updated_at": rfc3339(delivery.updated_at),
             "last_error": self._optional(delivery.last_error),
             "handled": listed.handled,
+            "origin_id": _id(delivery.origin_id),
+            "merged_into": _id(delivery.merged_into),
         }
 
     def delivery_in_full(

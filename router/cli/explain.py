@@ -26,7 +26,7 @@ _LEFT_OUT = ("headers", "body", "payload", "names", "before")
 @click.command("explain")
 @click.argument("subject", metavar="ID|EVENT|FILE")
 @option("--rule", metavar="NAME", help="Explain this rule only.")
-@option("--all", "everything", is_flag=True, help="List the rules about other events too, instead of counting them.")
+@option("--all", is_flag=True, help="List the rules about other events too, instead of counting them.")
 @option(
     "--format",
     type=click.Choice(["text", "json"]),
@@ -49,7 +49,7 @@ def command(
     *,
     subject: str,
     rule: str | None,
-    everything: bool,
+    all: bool,  # noqa: A002 - the option is called so
     format: str,  # noqa: A002 - the option is called so
     rules: Path,
     event: str | None,
@@ -60,7 +60,7 @@ def command(
     data: Path,
 ) -> int:
     """
-    Say why rules did or did not match an event, and what became of it.
+    Say why each rule did or did not match an event.
 
     ID is the number of an event, or of one of its deliveries. The event is explained by the rules that judged it, also
     when they have changed since: each rule matched, or did not because of the first condition that failed, with what
@@ -76,7 +76,7 @@ def command(
       spaces-router explain 62345678901234567 --rule "page changes"
       spaces-router explain page.updated.json --rules changed.yaml
     """
-    view = View(rule, everything, as_json=format == "json")
+    view = View(rule, all, as_json=format == "json")
     if subject.isdigit():
         _refuse_options(subject)
         number = IdType().convert(subject, None, None)

@@ -35,7 +35,7 @@ COMMANDS = {
     "deliveries": "List what the router sent or tries to send.",
     "tail": "Show events and deliveries as they happen.",
     "show": "Show one event or one delivery in full.",
-    "explain": "Say why rules did or did not match an event, and what became of it.",
+    "explain": "Say why each rule did or did not match an event.",
     "replay": "Send once more what did not arrive.",
     "release": "Send now what waits for its time.",
     "backup": "Copy the store to a file, also while the router runs.",
