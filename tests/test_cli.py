@@ -63,7 +63,20 @@ def test_help_starts_fast(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["init", "serve", "events", "preview", "send-test", "deliveries", "tail", "show", "explain", "replay", "healthcheck"]
+    "name",
+    [
+        "init",
+        "serve",
+        "events",
+        "preview",
+        "send-test",
+        "deliveries",
+        "tail",
+        "show",
+        "explain",
+        "replay",
+        "healthcheck",
+    ],
 )
 def test_help_of_every_command_is_quick(name: str) -> None:
     """No help text waits for models, servers, clients or the store."""
