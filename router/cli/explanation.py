@@ -173,9 +173,10 @@ def _rules(explained: Explained, verdicts: Sequence[Verdict] | None, view: View)
     for verdict in verdicts[: len(verdicts) - len(far)]:
         yield from _rule(explained, verdict)
     if far:
-        are = "rule is" if len(far) == 1 else "rules are"
         more = "" if len(far) == len(verdicts) else "more "
-        yield click.style(paragraph(f"{len(far):,} {more}{are} about other events; --all lists them", "  "), dim=True)
+        are, them = ("rule is", "it") if len(far) == 1 else ("rules are", "them")
+        told = f"{len(far):,} {more}{are} about other events; --all lists {them}"
+        yield click.style(paragraph(told, "  "), dim=True)
 
 
 def _counted(explained: Explained, verdicts: Sequence[Verdict]) -> str:
