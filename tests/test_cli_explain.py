@@ -64,8 +64,8 @@ async def of_rule(router: RunningRouter, number: str, rule: str) -> str:
             "edits by ada",
             (
                 'not matched: when: actor.name is missing, wanted "Ada Byrne"; the name of person 9 is not known\n'
-                "      Names come from people and spaces in the rule file, from the Spaces API (api_key of the source), and"
-                " from earlier events."
+                "      Names come from people and spaces in the rule file, from the Spaces API (api_key of the source),"
+                " and from earlier events."
             ),
         ),
         (
@@ -77,7 +77,7 @@ async def of_rule(router: RunningRouter, number: str, rule: str) -> str:
             "by space",
             (
                 "matched, but goes nowhere: to: no entry for space.id 42 and no otherwise\n"
-                "      Give its table an entry for that, or otherwise, to send such events somewhere."
+                "      Its table sends events that it has an entry for, and all others to otherwise."
             ),
         ),
         (

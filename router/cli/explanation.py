@@ -21,7 +21,7 @@ _HINTS = {
     "enabled": "It is switched off: enabled is false there, or in defaults.rules.",
     "stop": "Put it before that rule, or take stop out there, so that both see such an event.",
     "unmatched": "It is a last resort (unmatched: true): it is asked only if no other rule matches.",
-    "to": "Give its table an entry for that, or otherwise, to send such events somewhere.",
+    "to": "Its table sends events that it has an entry for, and all others to otherwise.",
 }
 """What an admin may not know, by the key of the rule that decided."""
 
