@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from router.cli.answers import Answers, answered, deliveries_of, event_of, neither
 from router.cli.explanation import Explained, View, report
 from router.cli.group import Failed
-from router.cli.options import IdType, data_folder, option, rules_file
+from router.cli.options import IdType, data_folder, option, rules_file, subject_options
 from router.cli.running import Admin, Router, admin_options
 
 _OF_THE_RULE_FILE = ("rules", "event", "payload", "source")
@@ -35,14 +35,7 @@ _LEFT_OUT = ("headers", "body", "payload", "names", "before")
     help="text for people; json for programs, with the verdicts as GET /api/v1/events/{id} tells them.",
 )
 @rules_file("rules.yaml")
-@option("--event", metavar="NAME", help="The event that FILE is the body of, unless its name says it.")
-@option(
-    "--payload",
-    type=click.Path(allow_dash=True, path_type=Path),
-    metavar="FILE",
-    help="The body of EVENT (- for standard input), in the place of its sample.",
-)
-@option("--source", metavar="NAME", help="The source that EVENT or FILE counts as one of; the first that fits.")
+@subject_options
 @admin_options
 @data_folder("Where the store is, for when no router runs.")
 def command(

@@ -175,8 +175,8 @@ def _rules(explained: Explained, verdicts: Sequence[Verdict] | None, view: View)
     if far:
         more = "" if len(far) == len(verdicts) else "more "
         are, them = ("rule is", "it") if len(far) == 1 else ("rules are", "them")
-        told = f"{len(far):,} {more}{are} about other events; --all lists {them}"
-        yield click.style(paragraph(told, "  "), dim=True)
+        others = f"{len(far):,} {more}{are} about other events; --all lists {them}"
+        yield click.style(paragraph(others, "  "), dim=True)
 
 
 def _counted(explained: Explained, verdicts: Sequence[Verdict]) -> str:
@@ -231,8 +231,10 @@ def _delivery(one: Mapping[str, Any], own: Sequence[Mapping[str, Any]], now: dat
         why = ", a replay of the event"
     what = f"{one['state']}{handled}: {one['id']} to {plain(one['destination'])}{by}{why}"
     yield paragraph(what, "  ", hanging="  ").replace(one["state"], coloured(one["state"]), 1)
+    if one["state"] == "delivered":
+        return
     yield paragraph(next_step(one, now), "      ")
-    if one["attempts"] and one["state"] != "delivered":
+    if one["attempts"]:
         attempts = counted(one["attempts"], "attempt")
         said = f": {plain(one['last_error'])}" if one["last_error"] else ""
         yield paragraph(f"After {attempts}{said}", "      ", most=3)

@@ -77,27 +77,15 @@ _came = st.sampled_from(sorted(_models)).flatmap(
 )
 
 # Rules that ask for what bodies do not say.
-_fields = st.sampled_from(
-    [
-        *(
-            "actor.name",
-            "actor.email",
-            "space.code",
-            "space.name",
-            "page.title",
-            "page.parent.title",
-            "page.space.code",
-        ),
-        *(
-            "page.updatedBy.name",
-            "comment.page.title",
-            "comment.items.page.title",
-            "user.name",
-            "page.items.space.name",
-        ),
-        *("event.name", "page.id", "payload.page.id", "payload.a"),
-    ]
+_MADE_OF_NAMES = (
+    *("actor.name", "actor.email", "space.code", "space.name", "page.title", "page.parent.title"),
+    "comment.items.page.title",
 )
+_BESIDE = (
+    *("page.space.code", "page.updatedBy.name", "comment.page.title", "user.name", "page.items.space.name"),
+    *("event.name", "page.id", "payload.page.id", "payload.a"),
+)
+_fields = st.sampled_from([*_MADE_OF_NAMES, *_BESIDE])
 _wishes = st.one_of(
     _words,
     _ids,
@@ -158,7 +146,7 @@ def _file(rules: Sequence[Mapping[str, Any]], people: JSON) -> str:
         {
             "sources": {name: {"token": "${SPACES_TOKEN}", **given} for name in ("spaces", "desk")},
             "destinations": {name: {"type": "log"} for name in "abc"},
-            "rules": [{"name": f"rule {place}"} | one for place, one in enumerate(rules)],
+            "rules": [{"name": f"rule {place}", **one} for place, one in enumerate(rules)],
         }
     )
 
@@ -194,17 +182,7 @@ _questions = st.sampled_from(
     ]
 )
 _told = (_lessons | _questions).map(lambda one: Came(one[0], "spaces", dump_json(one[1]), 0))
-_names = st.sampled_from(
-    [
-        "actor.name",
-        "actor.email",
-        "space.code",
-        "space.name",
-        "page.title",
-        "page.parent.title",
-        "comment.items.page.title",
-    ]
-)
+_names = st.sampled_from(_MADE_OF_NAMES)
 _about_names = st.dictionaries(
     _names,
     st.one_of(_words, st.sampled_from([{"exists": True}, {"exists": False}, {"not": "Ada"}])),
