@@ -189,7 +189,7 @@ def _counted(explained: Explained, verdicts: Sequence[Verdict]) -> str:
 
 def _rule(explained: Explained, verdict: Verdict) -> Iterator[str]:
     name = plain(verdict["rule"])
-    line = f" (line {verdict['line']})" if verdict["line"] and explained.lines_hold else ""
+    line = f" (line {verdict['line']})" if verdict.get("line") and explained.lines_hold else ""
     told = paragraph(f"{name}{line}: {outcome(verdict, past=explained.came)}", "  ", hanging="  ")
     yield set_off(told, name, fg="green") if verdict["matched"] else click.style(told, dim=distance(verdict) > 1)
     if hint := _hint(verdict):
@@ -199,7 +199,7 @@ def _rule(explained: Explained, verdict: Verdict) -> Iterator[str]:
 def _hint(verdict: Verdict) -> str:
     if verdict["reason"].endswith(UNKNOWN):
         return _NAMES
-    return _HINTS.get(verdict["key"] or "", "")
+    return _HINTS.get(verdict.get("key") or "", "")
 
 
 # The deliveries

@@ -11,12 +11,12 @@ from router.cli.output import plain
 from router.rules.ruleset import nearness
 
 Verdict: TypeAlias = Mapping[str, Any]
-"""One verdict, as the admin API tells it."""
+"""One verdict, as the admin API tells it; a router that was not restarted since an update may tell less."""
 
 
 def distance(verdict: Verdict) -> int:
     """How far a rule is from matching; see `nearness`."""
-    return nearness(verdict["matched"], verdict["key"])
+    return nearness(verdict["matched"], verdict.get("key"))
 
 
 def nearest_first(verdicts: Iterable[Verdict]) -> list[Verdict]:
