@@ -74,15 +74,19 @@ class RunningRouter:
         await self.client.aclose()
         await self.app.stop()
 
-    async def receive(self, event: str, body: bytes | None = None, **headers: str) -> httpx.Response:
+    async def receive(
+        self, event: str, body: bytes | None = None, *, source: str = "spaces", **headers: str
+    ) -> httpx.Response:
         """Post a signed delivery as Spaces does; the sample body of the event unless one is given."""
         content = sample(event) if body is None else body
         signed = {"Event": event, "Delivery": str(uuid.uuid4()), "Signature": sign(TOKEN, content)} | headers
-        return await self.client.post(f"{self.app.public_url}/hooks/spaces", content=content, headers=signed)
+        return await self.client.post(f"{self.app.public_url}/hooks/{source}", content=content, headers=signed)
 
-    async def accept(self, event: str = "page.updated", body: bytes | None = None, **headers: str) -> str:
+    async def accept(
+        self, event: str = "page.updated", body: bytes | None = None, *, source: str = "spaces", **headers: str
+    ) -> str:
         """Post a delivery that must be stored; the event's id."""
-        answer = await self.receive(event, body, **headers)
+        answer = await self.receive(event, body, source=source, **headers)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["event"])
 
@@ -112,6 +116,15 @@ class RunningRouter:
         """Deliveries, oldest first."""
         listed: list[dict[str, Any]] = (await self.get("deliveries", limit=500, **query))["deliveries"]
         return listed[::-1]
+
+    async def all(self, what: str) -> list[dict[str, Any]]:
+        """Every `events` or `deliveries` there is, newest first, page after page."""
+        page = await self.get(what, limit=500)
+        listed: list[dict[str, Any]] = page[what]
+        while page["next"] is not None:
+            page = await self.get(what, limit=500, cursor=page["next"])
+            listed += page[what]
+        return listed
 
     async def states(self, **query: Any) -> list[str]:
         return [delivery["state"] for delivery in await self.deliveries(**query)]

@@ -154,7 +154,8 @@ async def test_one_event_shows_what_every_rule_made_of_it(router: RunningRouter)
     told = await router.get(f"events/{number}")
     listed = (await router.get("events"))["events"][0]
     assert listed.items() <= told.items()
-    assert set(told) == {*listed, "ruleset", "headers", "body", "payload", "verdicts"}
+    more = {"ruleset", "ruleset_in_use", "headers", "body", "payload", "names", "before", "verdicts"}
+    assert set(told) == {*listed, *more}
     assert told["body"] == ' {"comment": {"id": 7}}\n'
     assert told["payload"] == {"comment": {"id": 7}}
     assert told["headers"]["Event"] == "comment.created"
@@ -165,7 +166,14 @@ async def test_one_event_shows_what_every_rule_made_of_it(router: RunningRouter)
         "matched": False,
         "reason": "events: comment.created is not matched by page.*",
         "destinations": [],
+        "key": "events",
+        "field": "event.name",
+        "saw": "comment.created",
+        "wanted": "page.*",
+        "line": pages["line"],
     }
+    lines = router.path.read_text().split("\n")
+    assert [lines[verdict["line"] - 1].partition("name: ")[2][:5] for verdict in told["verdicts"]] == ["pages", "comme"]
     assert (comments["rule"], comments["matched"]) == ("comments", False)
     assert "comment.id" in comments["reason"]
 
@@ -182,6 +190,7 @@ async def test_verdicts_are_those_of_the_rules_of_that_time(router: RunningRoute
         ("comments", False),
     ]
     assert told["ruleset"] != router.app.rulesets.current.hash
+    assert told["ruleset_in_use"] is False
 
 
 BODIES = [b"null", b"[]", b'"text"', b"1" + 40 * b"0", b"\xef\xbb\xbf{}", b'{"a":"\\ud800"}', '{"ü":"\u2028"}'.encode()]
@@ -231,6 +240,8 @@ async def test_a_delivery_is_listed_with_its_fate(tmp_path: Path) -> None:
             "created_at": "2026-03-02T09:15:00.000Z",
             "updated_at": "2026-03-02T09:15:00.000Z",
             "handled": False,
+            "origin_id": None,
+            "merged_into": None,
         }
 
 

@@ -71,7 +71,10 @@ def test_it_reads_as_it_was_approved(filled: Path, monkeypatch: pytest.MonkeyPat
     result = backtest(filled, new=Path("changed.yaml"))
     shown = _EVENT.sub("event ID", _MOMENT.sub("TIME", result.stdout))
     assert shown + f"(exit code {result.exit_code})\n" == (FOLDER / "told.txt").read_text()
-    assert result.stderr == "Note: not set here, and not needed for a back-test: SPACES_TOKEN, SLACK_URL,\nSLACK_OPS_URL.\n"
+    assert (
+        result.stderr
+        == "Note: not set here, and not needed for a back-test: SPACES_TOKEN, SLACK_URL,\nSLACK_OPS_URL.\n"
+    )
 
 
 def test_for_programs_every_difference_is_a_line(filled: Path) -> None:

@@ -302,6 +302,43 @@ async def test_a_stored_event_is_judged_by_the_rule_file_here(tmp_path: Path) ->
     assert "there is no event and no delivery 17" in unknown.stderr
 
 
+RECORDED = """\
+sources:
+  spaces: {unsigned: true, site: acme.teamwork.com}
+destinations:
+  log: {type: log}
+rules:
+  - {name: comments, events: comment.*, when: {page.title: Release}, to: log, message: "on {{ page.title }}"}
+  - name: renamed
+    events: page.updated
+    to: log
+    message: "{{ changes.title.before }} → {{ page.title }} by {{ actor.name }}"
+"""
+
+
+async def test_a_stored_event_is_judged_and_written_by_what_is_recorded(tmp_path: Path) -> None:
+    """Names are those that were known when it came, whatever was learned since; and what it changed is told."""
+    page = {"id": 5148, "title": "Release", "updatedBy": {"id": 9}}
+    path = tmp_path / "new.yaml"
+    path.write_text(RECORDED)
+    rules = "destinations: {log: {type: log}}\nrules: [{name: c, events: '*', when: {page.title: R}, to: log}]\n"
+    async with RunningRouter(tmp_path, rules) as router:
+        await router.accept("user.updated", b'{"user": {"id": 9, "firstname": "Ada"}}')
+        await router.accept("page.created", json.dumps({"page": page}).encode())
+        comment = await router.accept("comment.created", b'{"comment": {"id": 1, "page": {"id": 5148}}}')
+        renamed = await router.accept("page.updated", json.dumps({"page": page | {"title": "Launch"}}).encode())
+        asked = [
+            await invoked("preview", number, "--rules", str(path), "--admin", router.app.admin_url)
+            for number in (comment, renamed)
+        ]
+    data = ("--admin", "127.0.0.1:1", "--data", str(tmp_path / "data"))
+    read = [await invoked("preview", number, "--rules", str(path), *data) for number in (comment, renamed)]
+    for about_comment, about_page in (asked, read):
+        assert "comments: matches → log" in about_comment.stdout
+        assert "on Release\n" in about_comment.stdout
+        assert "Release → Launch by Ada\n" in about_page.stdout
+
+
 @pytest.fixture
 def other_source(tmp_path: Path) -> str:
     """A rule file whose source has another name."""

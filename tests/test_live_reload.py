@@ -7,7 +7,6 @@ import json
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -60,8 +59,8 @@ async def test_every_event_is_judged_by_exactly_one_rule_set(tmp_path: Path) -> 
         await asyncio.gather(change(), *(send() for _ in range(4)))
         await router.settle()
         await kept.wait_for(len(accepted))
-        events = await _all(router, "events")
-        deliveries = await _all(router, "deliveries")
+        events = await router.all("events")
+        deliveries = await router.all("deliveries")
 
     assert {event["id"] for event in events} == set(accepted)
     judged = {event["id"]: event["rules"] for event in events}
@@ -77,16 +76,6 @@ async def test_every_event_is_judged_by_exactly_one_rule_set(tmp_path: Path) -> 
             assert (delivery["state"], delivery["reason"]) == ("dead", "destination removed")
     of_kept = Counter(delivery["event_id"] for delivery in deliveries if delivery["destination"] == "kept")
     assert of_kept == dict.fromkeys(accepted, 1)
-
-
-async def _all(router: RunningRouter, what: str) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = []
-    page = await router.get(what, limit=500)
-    while True:
-        listed += page[what]
-        if page["next"] is None:
-            return listed
-        page = await router.get(what, limit=500, cursor=page["next"])
 
 
 async def test_a_renamed_rule_still_writes_what_waits(tmp_path: Path) -> None:

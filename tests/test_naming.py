@@ -170,6 +170,19 @@ async def test_a_condition_on_a_name_that_is_not_known_says_so(tmp_path: Path) -
         assert "not known" in told or "missing" in told
 
 
+async def test_a_long_list_is_explained_by_the_names_of_its_time_too(tmp_path: Path) -> None:
+    """However many people a body refers to, the one who decided is called as then."""
+    when = "    when: {comment.items.createdBy.name: Somebody 77}\n"
+    comments = [{"id": number, "createdBy": {"id": number}} for number in range(1, 100)]
+    async with RunningRouter(tmp_path, rules("x", events="comment.*", when=when)) as router:
+        somebody = {"id": 77, "firstname": "Somebody", "lastname": "77"}
+        await router.accept("user.updated", json.dumps({"user": somebody}).encode())
+        event = await router.accept("comment.created", json.dumps({"comments": comments}).encode())
+        await router.accept("user.updated", json.dumps({"user": somebody | {"lastname": "78"}}).encode())
+        assert (await router.get(f"events/{event}"))["rules"] == ["everything"]
+        assert (await verdict(router, event))["matched"]
+
+
 async def test_little_is_kept_of_the_names_that_an_event_was_judged_by(tmp_path: Path) -> None:
     """However many pages a body refers to, and whatever tags they have: each event would bring them along."""
     when = "    when: {comment.isPrivate: false}\n"

@@ -30,11 +30,10 @@ from router.admin.serialise import statistics
 from router.admin.tail import TailHandler
 from router.config.problems import did_you_mean
 from router.config.settings import Address
-from router.delivery.judging import explain
+from router.delivery.telling import tell
 from router.delivery.unsent import would_say
 from router.events import Delivery, Event, Message
 from router.payload import JSON
-from router.rules.ruleset import Verdict
 from router.secret import Secret
 from router.store.records import DeliveryFilter, EventFilter, ListedDelivery
 
@@ -66,15 +65,13 @@ class EventHandler(AdminHandler):
         event = await self.parts.store.event(path_id(event_id, "event"))
         if event is None:
             raise unknown("event", event_id)
-        verdicts = await self._verdicts(event)
+        rulesets = self.parts.rulesets
+        judged = await rulesets.get(event.ruleset)
+        told = await tell(event, judged, self.parts.store, self.parts.directory)
+        in_use = event.ruleset == rulesets.current.hash
         # Masking a body of megabytes takes a while: not on the loop.
-        self.answer(await asyncio.to_thread(self.shown.event_in_full, event, verdicts))
-
-    async def _verdicts(self, event: Event) -> Sequence[Verdict] | None:
-        if event.is_own:
-            return ()  # no rule was asked
-        judged = await self.parts.rulesets.get(event.ruleset)
-        return None if judged is None else explain(event, judged, self.parts.directory)
+        show = partial(self.shown.event_in_full, event, told.verdicts, told.names, in_use=in_use)
+        self.answer(await asyncio.to_thread(show))
 
 
 class DeliveriesHandler(AdminHandler):

@@ -13,6 +13,7 @@ from router.admin.query import ID_DIGITS
 from router.delivery.replay import NOT_FINAL, WHY_SKIPPED
 from router.events import Cause, DeliveryState, Outcome
 from router.messages.directory import KINDS_OF_OBJECT
+from router.rules.rule import DECIDING_KEYS
 from router.spaces.client import ApiOutcome
 
 Schema: TypeAlias = dict[str, Any]
@@ -116,6 +117,8 @@ _DELIVERY: Mapping[str, Schema] = {
     "updated_at": moment("When it last changed."),
     "last_error": or_null(text("What went wrong last.", "HTTP 404 (Not Found): no_service")),
     "handled": flag("It is dead, and a replay or a fallback of it, or one of those in turn, was delivered."),
+    "origin_id": or_null(number_of("the delivery that it replays or stands in for", "38538628301138199")),
+    "merged_into": or_null(number_of("the delivery that it went out with", "38538628301138199")),
 }
 
 _MESSAGE = or_null(ref("Message"))
@@ -195,9 +198,16 @@ SCHEMAS: Mapping[str, Schema] = {
         {
             **_EVENT,
             "ruleset": RULESET,
+            "ruleset_in_use": flag("Events are judged by the same rule set now."),
             "headers": _HEADERS,
             "body": text("As it came; secrets are masked.", '{"page":{"id":5148}}'),
             "payload": ANYTHING,
+            "names": by_name(
+                by_name(ANYTHING, "By id; null where nothing is known.", {"42": {"name": "Engineering"}}),
+                "What is known of the `users`, `spaces` and `pages` that it refers to: as it was, where rules asked.",
+                {"spaces": {"42": {"name": "Engineering"}}},
+            ),
+            "before": or_null(by_name(ANYTHING, "What was known of its object before, where it changed that.", {})),
             "verdicts": or_null(many(ref("Verdict"), "Of the rule set that judged it; null where that is not kept.")),
         },
     ),
@@ -206,7 +216,14 @@ SCHEMAS: Mapping[str, Schema] = {
         {
             "rule": RULE,
             "matched": flag(),
-            "reason": text("Why not.", "events: page.updated is not matched by comment.*"),
+            "reason": text("Why not, as a sentence.", "events: page.updated is not matched by comment.*"),
+            "key": or_null(
+                choice("The key of the rule that decides; null where it matches and has a destination.", DECIDING_KEYS)
+            ),
+            "field": or_null(text("Path of the field that decides, or the expression.", "event.name")),
+            "saw": or_null(text("What the event has there.", "page.updated")),
+            "wanted": or_null(text("What the rule asks for there.", "comment.*")),
+            "line": or_null(count("Where the rule begins in its file.", 18)),
             "destinations": many(DESTINATION, "Where it sends the event."),
         },
     ),
@@ -216,7 +233,6 @@ SCHEMAS: Mapping[str, Schema] = {
         "A delivery with what it says and every attempt.",
         {
             **_DELIVERY,
-            "origin_id": or_null(number_of("the delivery that it replays or stands in for", "38538628301138199")),
             "ruleset": RULESET,
             "message": _MESSAGE,
             "message_error": _MESSAGE_ERROR,

@@ -11,8 +11,8 @@ from router.config.model import Configuration
 from router.config.problems import Problem
 from router.delivery.preview import Draft, Preview
 from router.destinations.base import Destination
-from router.events import Attempt, DeliveryState, Event, Message, Rejection
-from router.messages.directory import KINDS_OF_OBJECT
+from router.events import BEFORE, Attempt, DeliveryState, Event, Message, Rejection
+from router.messages.directory import KINDS_OF_OBJECT, Seen
 from router.payload import JSON, dump_json
 from router.rules.ruleset import Verdict
 from router.secret import Redactor
@@ -85,12 +85,16 @@ class Shown:
             "size": len(event.body),
         }
 
-    def event_in_full(self, event: Event, verdicts: Sequence[Verdict] | None) -> dict[str, JSON]:
+    def event_in_full(
+        self, event: Event, verdicts: Sequence[Verdict] | None, names: Seen, *, in_use: bool | None
+    ) -> dict[str, JSON]:
         """
         One event by itself.
 
         Args:
             verdicts: Of the rule set that judged it; None where that is not kept.
+            names: What is known of the objects that it refers to.
+            in_use: Whether events are judged by the same rule set now; None where no router runs.
         """
         mask = Mask(self.redactor)
         payload = mask.value(event.payload)
@@ -98,18 +102,27 @@ class Shown:
         body = dump_json(payload).decode() if mask.found else self._text(event.body.decode())
         return self.event(event) | {
             "ruleset": event.ruleset,
+            "ruleset_in_use": in_use,
             "headers": self._headers(event.headers),
             "body": body,
             "payload": payload,
+            "names": mask.value(names),
+            "before": mask.value(event.facts.get(BEFORE)),
             "verdicts": None if verdicts is None else [self._verdict(verdict) for verdict in verdicts],
         }
 
     def _verdict(self, verdict: Verdict) -> dict[str, JSON]:
+        miss = verdict.miss
         return {
             "rule": verdict.rule,
             "matched": verdict.matched,
             "reason": self._text(verdict.reason),
             "destinations": list(verdict.destinations),
+            "key": verdict.key,
+            "field": miss and self._optional(miss.field),
+            "saw": miss and self._optional(miss.saw),
+            "wanted": miss and self._optional(miss.wanted),
+            "line": verdict.line or None,
         }
 
     def rejection(self, rejection: Rejection) -> dict[str, JSON]:
@@ -154,6 +167,8 @@ class Shown:
             "updated_at": rfc3339(delivery.updated_at),
             "last_error": self._optional(delivery.last_error),
             "handled": listed.handled,
+            "origin_id": _id(delivery.origin_id),
+            "merged_into": _id(delivery.merged_into),
         }
 
     def delivery_in_full(
@@ -171,7 +186,6 @@ class Shown:
         """
         sent = isinstance(message, Message)
         return self.delivery(listed, destinations) | {
-            "origin_id": _id(listed.delivery.origin_id),
             "ruleset": listed.delivery.ruleset,
             "message": Mask(self.redactor).value(message.as_json()) if isinstance(message, Message) else None,
             "message_error": None if sent else self._text(str(message)),
@@ -196,13 +210,18 @@ class Shown:
 
     def preview(self, preview: Preview) -> dict[str, JSON]:
         """What would become of an event."""
+        return self.judged(preview.event, preview.ruleset, preview.verdicts) | {
+            "deliveries": [self._draft(draft) for draft in preview.drafts]
+        }
+
+    def judged(self, event: Event, ruleset: str, verdicts: Sequence[Verdict]) -> dict[str, JSON]:
+        """What rules would make of an event."""
         return {
-            "event": self._text(preview.event.name),
-            "source": preview.event.source,
-            "ruleset": preview.ruleset,
-            "matches": preview.matches,
-            "verdicts": [self._verdict(verdict) for verdict in preview.verdicts],
-            "deliveries": [self._draft(draft) for draft in preview.drafts],
+            "event": self._text(event.name),
+            "source": event.source,
+            "ruleset": ruleset,
+            "matches": [verdict.rule for verdict in verdicts if verdict.matched],
+            "verdicts": [self._verdict(verdict) for verdict in verdicts],
         }
 
     def _draft(self, draft: Draft) -> dict[str, JSON]:

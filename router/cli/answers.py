@@ -35,6 +35,25 @@ class Answers(Protocol):
         ...
 
 
+def neither(number: str) -> str:
+    """Say that an id is neither that of an event nor that of a delivery."""
+    return (
+        f"there is no event and no delivery {number}. It may have been older than what is kept, or belong to another"
+        " store; `spaces-router deliveries` lists what there is."
+    )
+
+
+def event_of(answers: Answers, number: str) -> Mapping[str, Any] | None:
+    """Find the event of this id, or the one that the delivery of this id tells of; None without either."""
+    delivery = answers.delivery(number)
+    return answers.event(number if delivery is None else str(delivery["event_id"]))
+
+
+def deliveries_of(answers: Answers, event_id: str) -> list[Mapping[str, Any]]:
+    """List the deliveries of an event, newest first."""
+    return list(answers.deliveries({"event": event_id, "limit": "500"})["deliveries"])
+
+
 class NothingToAsk(Failed):
     """There is neither a running router nor a store."""
 

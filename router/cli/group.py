@@ -36,17 +36,13 @@ COMMANDS = {
     "deliveries": "List what the router sent or tries to send.",
     "tail": "Show events and deliveries as they happen.",
     "show": "Show one event or one delivery in full.",
+    "explain": "Say why each rule did or did not match an event.",
     "replay": "Send once more what did not arrive.",
     "release": "Send now what waits for its time.",
     "backup": "Copy the store to a file, also while the router runs.",
     "purge": "Remove old events for good.",
     "healthcheck": "Ask a running router whether it is ready.",
 }
-
-LATER = frozenset(
-    "explain".split()  # noqa: SIM905
-)
-"""Commands which later versions bring."""
 
 _EPILOG = """\b
 Examples:
@@ -122,10 +118,8 @@ class _Commands(click.Group):
 
 
 def _unknown(name: str) -> str:
-    if name in LATER:
-        return f"{name!r} is not available in this version yet."
-    close = difflib.get_close_matches(name.lower(), [*COMMANDS, *LATER], n=1, cutoff=0.5)
-    guess = f" Did you mean {close[0]!r}?" if close and close[0] in COMMANDS else ""
+    close = difflib.get_close_matches(name.lower(), COMMANDS, n=1, cutoff=0.5)
+    guess = f" Did you mean {close[0]!r}?" if close else ""
     return f"No such command {name!r}.{guess}"
 
 

@@ -114,6 +114,19 @@ def rules_file(default: str) -> Callable[[F], F]:
     )
 
 
+def subject_options(command: F) -> F:
+    """`--event`, `--payload` and `--source`, for commands that take an event which did not come; see `subject.py`."""
+    event = option("--event", metavar="NAME", help="The event that FILE is the body of, unless its name says it.")
+    payload = option(
+        "--payload",
+        type=click.Path(allow_dash=True, path_type=Path),
+        metavar="FILE",
+        help="The body of EVENT (- for standard input), in the place of its sample.",
+    )
+    source = option("--source", metavar="NAME", help="The source that it counts as one of; the first that fits.")
+    return event(payload(source(command)))
+
+
 def data_folder(help_text: str) -> Callable[[F], F]:
     """`--data`: without it, the folder that systemd gives to the service, else `./data`."""
     return setting(

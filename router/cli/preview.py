@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from router.cli.options import data_folder, option, rules_file
+from router.cli.options import data_folder, option, rules_file, subject_options
 from router.cli.running import Admin, admin_options
 from router.cli.subject import find_subject
 
@@ -14,14 +14,7 @@ from router.cli.subject import find_subject
 @click.command("preview")
 @click.argument("subject", metavar="EVENT|FILE|ID")
 @rules_file("rules.yaml")
-@option("--event", metavar="NAME", help="The event that FILE is the body of, unless its name says it.")
-@option(
-    "--payload",
-    type=click.Path(allow_dash=True, path_type=Path),
-    metavar="FILE",
-    help="The body of EVENT (- for standard input), in the place of its sample.",
-)
-@option("--source", metavar="NAME", help="The source of the rule file that it counts as one of; the first that fits.")
+@subject_options
 @option("--destination", metavar="NAME", help="Show only what goes to this destination.")
 @option(
     "--html",

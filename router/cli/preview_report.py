@@ -11,23 +11,28 @@ from typing import Any
 import click
 
 from router.admin.serialise import Shown
+from router.cli.explanation import Explained
 from router.cli.group import FAILED, Failed
 from router.cli.message_view import message_lines, shown_destination
 from router.cli.output import as_json, counted, paragraph, plain, shorten, width, wrapped
 from router.cli.rule_report import unreadable
 from router.cli.subject import Subject
+from router.cli.verdicts import distance, nearest_first, outcome, set_off
 from router.clock import SystemClock
 from router.config.load import load
 from router.config.model import Configuration
 from router.config.problems import ConfigurationInvalid, did_you_mean, format_text, listed, named, summary
 from router.config.references import UNRESOLVED
+from router.delivery.judging import explain
+from router.delivery.naming import directory_of, words_for
 from router.delivery.preview import choose_source, imagine, preview
 from router.errors import UnreadableBody
 from router.events import OWN_SOURCE, Event
 from router.ids import IdSource
 from router.mail import whole_document
-from router.messages.context import build_namespace, plain_summary
-from router.rules.ruleset import FAR, nearness
+from router.messages.context import plain_summary
+from router.messages.directory import Directory
+from router.rules.ruleset import FAR
 from router.secret import Redactor
 
 _MOST_OTHERS = 12
@@ -68,18 +73,19 @@ def report(subject: Subject, rules: Path, source: str | None, view: View) -> int
     _check_name_of_html(view.html)
     missing: list[str] = []
     configuration = load_rules(rules, missing, "preview")
-    event = _event(subject, source, configuration)
-    found = preview(event, configuration)
+    event = imagined(subject, source, configuration)
+    directory = directory_of(event.source, subject.names)
+    found = preview(event, configuration, directory)
     known = dict.fromkeys((*configuration.destinations, *(draft.destination for draft in found.drafts)))
     if view.destination is not None and view.destination not in known:
-        raise _unknown("destination", view.destination, known)
+        raise unknown("destination", view.destination, known)
     redactor = Redactor(text for text in configuration.secrets() if text != UNRESOLVED)
     told = Shown(redactor).preview(found)
     told["deliveries"] = [one for one in told["deliveries"] if view.destination in (None, one["destination"])]
     if view.as_json:
         click.echo(as_json(told))
     else:
-        summed_up = plain(redactor.redact(_summary(event, configuration)))
+        summed_up = plain(redactor.redact(_summary(event, configuration, directory)))
         click.echo("\n".join(_lines(told, (subject.about, summed_up), rules, view, configuration)))
     if missing:
         tell_missing(missing, "a preview")
@@ -91,6 +97,23 @@ def report(subject: Subject, rules: Path, source: str | None, view: View) -> int
 def _has_failed(one: Mapping[str, Any]) -> bool:
     """Whether a message cannot be written, and not only not be shown for what is unknown here."""
     return bool(one["message_error"]) and one["type"] is not None
+
+
+def explain_subject(subject: Subject, rules: Path, source: str | None) -> Explained:
+    """
+    Judge an event by a rule file, without writing what it would send.
+
+    Args:
+        source: As `report` takes it. Raises as that does.
+    """
+    missing: list[str] = []
+    configuration = load_rules(rules, missing, "explain")
+    event = imagined(subject, source, configuration)
+    redactor = Redactor(text for text in configuration.secrets() if text != UNRESOLVED)
+    told = Shown(redactor).judged(event, configuration.hash, explain(event, configuration))
+    if missing:
+        tell_missing(missing, "an explanation")
+    return Explained(told, rules=plain(rules), about=subject.about)
 
 
 # What is judged
@@ -116,10 +139,20 @@ def load_rules(rules: Path, missing: list[str], then: str) -> Configuration:
         raise Failed(unreadable(rules, error)) from None
 
 
-def _event(subject: Subject, source: str | None, configuration: Configuration) -> Event:
+def imagined(subject: Subject, source: str | None, configuration: Configuration) -> Event:
+    """
+    Make the event that is meant.
+
+    Args:
+        source: Name of the source that it counts as one of; None for its own, or the first that fits.
+
+    Raises:
+        Failed: No rule judges it, or its body is none.
+        click.BadParameter: There is no such source.
+    """
     sources = configuration.sources
     if source is not None and source not in sources:
-        raise _unknown("source", source, sources)
+        raise unknown("source", source, sources)
     if source is None and subject.source is not None:
         if subject.source not in sources and subject.source == OWN_SOURCE:
             raise Failed(f"{subject.about} was made by the router itself, to tell of trouble; no rule judges it.")
@@ -133,21 +166,24 @@ def _event(subject: Subject, source: str | None, configuration: Configuration) -
     chosen = choose_source(subject.name, configuration) if source is None else sources[source]
     number = IdSource(SystemClock()).next() if subject.number is None else subject.number
     try:
-        return imagine(subject.name, subject.body, chosen, configuration, number=number, at=subject.at)
+        return imagine(
+            subject.name, subject.body, chosen, configuration, number=number, at=subject.at, facts=subject.facts
+        )
     except UnreadableBody as error:
         raise Failed(f"{subject.about} cannot be that of an event: {error}. The router would answer it 400.") from None
 
 
-def _unknown(what: str, name: str, known: Mapping[str, Any]) -> click.BadParameter:
+def unknown(what: str, name: str, known: Mapping[str, Any]) -> click.BadParameter:
+    """Say that an option names something that the rule file does not have."""
     return click.BadParameter(
         f"no {what} is named {named(name)}; the rule file has: {listed(known)}{did_you_mean(name, known)}.",
         param_hint=f"--{what}",
     )
 
 
-def _summary(event: Event, configuration: Configuration) -> str:
+def _summary(event: Event, configuration: Configuration, directory: Directory) -> str:
     source = configuration.sources.get(event.source)
-    return plain_summary(build_namespace(event, source.kind, source.site)) if source else ""
+    return plain_summary(words_for(event, source, directory)) if source else ""
 
 
 # What is shown
@@ -161,7 +197,7 @@ def _lines(
     first = paragraph(
         f"{name} from {plain(told['source'])}, {about}: {shorten(summary_of_it, _LONGEST_SUMMARY)}", hanging="  "
     )
-    yield _styled(first, name, bold=True)
+    yield set_off(first, name, bold=True)
     yield ""
     count = len(told["verdicts"])
     matches = len(told["matches"])
@@ -178,33 +214,15 @@ def _lines(
 
 def _verdict_lines(verdicts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """First what matches, then what nearly did, then the rest."""
-    ordered = sorted(verdicts, key=_distance)
-    far = [verdict for verdict in ordered if _distance(verdict) == FAR]
+    ordered = nearest_first(verdicts)
+    far = [verdict for verdict in ordered if distance(verdict) == FAR]
     for verdict in [*ordered[: len(ordered) - len(far)], *far[:_MOST_OTHERS]]:
         name = plain(verdict["rule"])
-        line = paragraph(f"{name}: {_outcome(verdict)}", "  ", hanging="  ")
-        yield _styled(line, name, fg="green") if verdict["matched"] else click.style(line, dim=_distance(verdict) > 1)
+        line = paragraph(f"{name}: {outcome(verdict, past=False)}", "  ", hanging="  ")
+        yield set_off(line, name, fg="green") if verdict["matched"] else click.style(line, dim=distance(verdict) > 1)
     if len(far) > _MOST_OTHERS:
         more = f"… and {counted(len(far) - _MOST_OTHERS, 'rule')} more about other events; --format json lists all"
         yield paragraph(more, "  ")
-
-
-def _distance(verdict: Mapping[str, Any]) -> int:
-    return nearness(verdict["matched"], str(verdict["reason"]))
-
-
-def _styled(text: str, word: str, **style: Any) -> str:
-    """Set off the first occurrence of a word, after the lines are cut: what colours take is no width."""
-    return text.replace(word, click.style(word, **style), 1)
-
-
-def _outcome(verdict: Mapping[str, Any]) -> str:
-    reason = plain(verdict["reason"])
-    if not verdict["matched"]:
-        return f"does not match: {reason}"
-    if verdict["destinations"]:
-        return f"matches → {', '.join(map(plain, verdict['destinations']))}"
-    return f"matches, but goes nowhere: {reason}"
 
 
 def _delivery_lines(one: Mapping[str, Any], configuration: Configuration) -> Iterator[str]:
@@ -212,11 +230,11 @@ def _delivery_lines(one: Mapping[str, Any], configuration: Configuration) -> Ite
     name = plain(one["destination"])
     where = f" ({shown_destination(destination)})" if destination is not None else ""
     head = paragraph(f"→ {name}{where}, by the rule {plain(one['rule'])}", hanging="  ")
-    yield _styled(head, name, fg="cyan", bold=True)
+    yield set_off(head, name, fg="cyan", bold=True)
     if one["message_error"]:
         what = "cannot be written:" if _has_failed(one) else "cannot be shown:"
         error = paragraph(f"{what} {plain(one['message_error']).rstrip('.')}", "  ")
-        yield _styled(error, what, fg="red" if _has_failed(one) else "yellow")
+        yield set_off(error, what, fg="red" if _has_failed(one) else "yellow")
         return
     if one["reason"] == "empty message":
         yield paragraph("stays silent: the message comes to nothing on this event", "  ")

@@ -17,8 +17,9 @@ from router.admin.serialise import Shown
 from router.config.load import restore
 from router.config.model import Configuration
 from router.config.problems import ConfigurationInvalid
-from router.delivery.judging import explain
+from router.delivery.telling import tell
 from router.events import DeliveryState
+from router.messages.directory import Directory
 from router.secret import Redactor
 from router.store.reading import SqliteReader
 from router.store.records import DeliveryFilter, EventFilter
@@ -85,8 +86,8 @@ class FromStore:
             event = await store.event(int(number))
             if event is None:
                 return None
-            judged = await _kept(store, event.ruleset)
-            return self._shown.event_in_full(event, explain(event, judged) if judged else None)
+            told = await tell(event, await _kept(store, event.ruleset), store, Directory())
+            return self._shown.event_in_full(event, told.verdicts, told.names, in_use=None)
 
         return self._read(ask)
 

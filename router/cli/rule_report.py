@@ -160,7 +160,7 @@ def _coverage(configuration: Configuration) -> list[str]:
         name
         for name in catalogue
         if not any(
-            rule.static_reason(source, name.lower()) is None for rule in configuration.rules.rules for source in sources
+            rule.static_miss(source, name.lower()) is None for rule in configuration.rules.rules for source in sources
         )
     ]
     text = f"{len(catalogue) - len(missing)} of the {len(catalogue)} events of Spaces are matched by some rule"

@@ -9,13 +9,12 @@ from typing import Any
 
 import click
 
-from router.cli.answers import Answers, answered
+from router.cli.answers import Answers, answered, deliveries_of, neither
 from router.cli.deliveries import delivery_lines
 from router.cli.group import Failed
 from router.cli.options import IdType, data_folder, option
 from router.cli.output import (
     ago,
-    ahead,
     as_json,
     coloured,
     counted,
@@ -26,6 +25,8 @@ from router.cli.output import (
     plain,
 )
 from router.cli.running import Admin, Router, admin_options
+from router.cli.standings import follow_up, next_step, unmatched_lines
+from router.cli.verdicts import outcome
 from router.errors import UnreadableBody
 from router.payload import parse_body
 
@@ -51,11 +52,8 @@ def command(*, number: str, json: bool, admin: Admin, admin_token_file: Path | N
     """
     found = answered(Router(admin, admin_token_file), data, lambda answers: look_up(answers, number))
     if found is None:
-        raise Failed(
-            f"there is no event and no delivery {number}. It may have been older than what is kept, or belong to"
-            " another store; `spaces-router deliveries` lists what there is. What was answered 400 is listed by"
-            " GET /api/v1/rejected on the admin listener."
-        )
+        rejected = "What was answered 400 is listed by GET /api/v1/rejected on the admin listener."
+        raise Failed(f"{neither(number)} {rejected}")
     if json:
         click.echo(as_json(found))
         return 0
@@ -72,7 +70,7 @@ def look_up(answers: Answers, number: str) -> Mapping[str, Any] | None:
     event = answers.event(number)
     if event is None:
         return None
-    return {**event, "deliveries": answers.deliveries({"event": number, "limit": "500"})["deliveries"]}
+    return {**event, "deliveries": deliveries_of(answers, number)}
 
 
 def _fact(name: str, value: str) -> str:
@@ -103,9 +101,9 @@ def _delivery_lines(one: Mapping[str, Any], now: datetime) -> Iterator[str]:
     if one["updated_at"] != one["created_at"]:
         yield _fact("changed", _moment(one["updated_at"], now))
     yield ""
-    yield paragraph(_next_step(one, now), "  ")
+    yield paragraph(next_step(one, now), "  ")
     for later in one.get("follow_ups", ()):
-        yield paragraph(_follow_up(later), "  ")
+        yield paragraph(follow_up(later), "  ")
     if one["state"] in ("dead", "suppressed") and not one.get("handled"):
         is_gone = one["reason"] == "destination removed" and not one["type"]
         to = " --to NAME (its own destination is gone from the rule file)" if is_gone else ""
@@ -115,40 +113,6 @@ def _delivery_lines(one: Mapping[str, Any], now: datetime) -> Iterator[str]:
     yield ""
     yield from _message_lines(one)
     yield from _history_lines(one, now)
-
-
-def _next_step(one: Mapping[str, Any], now: datetime) -> str:
-    """Say in words where the delivery stands and what happens next."""
-    due = parse_time(one["due_at"]) if one["due_at"] else now
-    reason = plain(one["reason"] or "")
-    match one["state"]:
-        case "delivered":
-            return "It arrived."
-        case "dead":
-            why = reason or plain(one["last_error"] or "every attempt failed")
-            return f"It was given up: {why}."
-        case "suppressed":
-            return f"It was not sent: {reason or 'by a setting'}."
-        case "merged":
-            return "It went out as part of another message."
-        case "sending":
-            return "It is being sent now."
-        case "retrying":
-            return f"The latest attempt failed; the next one is due {ahead(due, now)}, at {local(due)}."
-        case "held":
-            return f"It is held back{': ' + reason if reason else ''}; it is due {ahead(due, now)}, at {local(due)}."
-        case _:
-            return "It waits for its turn."
-
-
-def _follow_up(later: Mapping[str, Any]) -> str:
-    what = "Its fallback" if later["cause"] == "fallback" else "It was replayed:"
-    return (
-        f"{what} {later['id']} to {plain(later['destination'])} {_STANDS.get(later['state'], 'is ' + later['state'])}."
-    )
-
-
-_STANDS = {"delivered": "was delivered", "dead": "is dead too", "suppressed": "was suppressed"}
 
 
 def _message_lines(one: Mapping[str, Any]) -> Iterator[str]:
@@ -225,17 +189,8 @@ def _verdict_lines(event: Mapping[str, Any]) -> Iterator[str]:
         names = ", ".join(map(plain, event["rules"])) or "none"
         yield paragraph(f"matched: {names}. The rule set that judged this event is not kept any more.", "  ")
     for verdict in event["verdicts"] or ():
-        yield paragraph(f"{plain(verdict['rule'])}: {_outcome(verdict)}", "  ", hanging="  ")
+        yield paragraph(f"{plain(verdict['rule'])}: {outcome(verdict, past=True)}", "  ", hanging="  ")
     yield ""
-
-
-def _outcome(verdict: Mapping[str, Any]) -> str:
-    reason = plain(verdict["reason"])
-    if not verdict["matched"]:
-        return f"not matched: {reason}"
-    if verdict["destinations"]:
-        return f"matched → {', '.join(map(plain, verdict['destinations']))}"
-    return f"matched, but goes nowhere: {reason}"
 
 
 def _own_deliveries(event: Mapping[str, Any], now: datetime) -> Iterator[str]:
@@ -244,9 +199,7 @@ def _own_deliveries(event: Mapping[str, Any], now: datetime) -> Iterator[str]:
     if own:
         yield from delivery_lines(own, now, indent="  ")
     elif not event["rules"]:
-        yield paragraph("No rule matched, so there was nothing to send.", "  ")
-        yield f"  What the rules of today would make of it: spaces-router preview {event['id']}"
-        yield f"  To judge it by them and send what they say: spaces-router replay --event {event['id']}"
+        yield from unmatched_lines(event["id"])
     yield ""
 
 

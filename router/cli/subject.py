@@ -5,18 +5,20 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
-from router.cli.answers import Answers, answered
+from router.cli.answers import answered, event_of, neither
 from router.cli.group import Failed
 from router.cli.options import IdType
 from router.cli.output import file_size, parse_time, plain
 from router.cli.running import Admin, Router
+from router.events import BEFORE, NAMES
+from router.messages.directory import Seen
+from router.payload import JSON
 from router.samples import SAMPLES, sample
 from router.sources import KINDS, is_event_name
 
@@ -34,6 +36,8 @@ class Subject:
         source: Name of the source it came from; None for one that did not come.
         number: Its id; None for one that did not come.
         at: When it came; aware, UTC.
+        names: What is known of the people, spaces and pages that it refers to.
+        before: What was known of its object before, where it changed that.
     """
 
     name: str
@@ -42,6 +46,13 @@ class Subject:
     at: datetime
     source: str | None = None
     number: int | None = None
+    names: Seen = field(default_factory=dict)
+    before: Mapping[str, JSON] | None = None
+
+    @property
+    def facts(self) -> dict[str, JSON]:
+        """What a stored event is judged and written by, beside its body."""
+        return {key: value for key, value in ((NAMES, self.names), (BEFORE, self.before)) if value}
 
 
 def find_subject(
@@ -154,12 +165,9 @@ def read_body(path: Path) -> bytes:
 
 
 def _stored(number: str, router: tuple[Admin, Path | None], data: Path) -> Subject:
-    found = answered(Router(*router), data, lambda answers: _event(answers, number))
+    found = answered(Router(*router), data, lambda answers: event_of(answers, number))
     if found is None:
-        raise Failed(
-            f"there is no event and no delivery {number}. It may have been older than what is kept, or belong to"
-            " another store; `spaces-router deliveries` lists what there is."
-        )
+        raise Failed(neither(number))
     return Subject(
         str(found["name"]),
         str(found["body"]).encode("utf-8", "replace"),
@@ -167,10 +175,6 @@ def _stored(number: str, router: tuple[Admin, Path | None], data: Path) -> Subje
         parse_time(found["received_at"]),
         str(found["source"]),
         int(found["id"]),
+        found.get("names") or {},
+        found.get("before"),
     )
-
-
-def _event(answers: Answers, number: str) -> Mapping[str, Any] | None:
-    """The event of this id, or the one that the delivery of this id tells of."""
-    delivery = answers.delivery(number)
-    return answers.event(number if delivery is None else str(delivery["event_id"]))

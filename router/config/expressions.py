@@ -9,7 +9,7 @@ from router.config.places import locate_offset
 from router.config.problems import printable
 from router.config.reading import Reading
 from router.messages.expressions import Expression, Expressions, Faulty
-from router.rules.conditions import Condition, Unmet
+from router.rules.conditions import Condition, Met, Unmet
 from router.rules.paths import Namespace
 from router.rules.wording import MAX_SHOWN, shown
 
@@ -58,7 +58,7 @@ def as_condition(expression: Expression) -> Condition:
     return Condition(
         holds=lambda namespace: expression.judge(namespace).holds,
         unmet=unmet,
-        met=lambda namespace: f"{told} is true{_values(expression, namespace)}",
+        met=lambda namespace: Met(told, "false", "is true", f"{told} is true{_values(expression, namespace)}"),
     )
 
 

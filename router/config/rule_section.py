@@ -226,6 +226,7 @@ def _rule(node: Mapping, number: int, names: Names, seen: dict[str, int], readin
             stop=keys.stop,
             unmatched=keys.unmatched,
             enabled=keys.enabled,
+            line=place.line,
         )
     retry = keys.retry if keys is not None else None
     return ReadRule(name, place, node, events, excluded, spec, to, retry, kinds, rule, expression)

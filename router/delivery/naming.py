@@ -21,8 +21,8 @@ _MOST_PAGES = 4
 """That are looked up for one message: its own, its parent, and where it was before. A list may refer to hundreds."""
 
 
-class KnownObjects(Protocol):
-    """What is asked of a store, of `router/store/base.py`."""
+class KnowsObjects(Protocol):
+    """What is asked for objects that are not in memory: a store, or its reading half."""
 
     async def objects(self, keys: Sequence[tuple[str, str, str]]) -> Sequence[KnownObject]: ...
 
@@ -37,7 +37,7 @@ class Naming:
         api: Is asked for what is nowhere else; None to ask nobody.
     """
 
-    def __init__(self, directory: Directory, store: KnownObjects, api: ApiNames | None = None) -> None:
+    def __init__(self, directory: Directory, store: KnowsObjects, api: ApiNames | None = None) -> None:
         self.directory = directory
         self._store = store
         self._api = api
@@ -100,11 +100,16 @@ def names_of(name: str, source: Source, directory: Directory) -> Names:
 
 def copy_known(event: Event, source: Source | None, directory: Directory) -> Directory:
     """Copy what is known of the objects of an event, for a thread of its own."""
-    copy = Directory()
-    if source is not None:
-        for kind, found in _seen(event, source, names_of(event.source, source, directory)).items():
-            copy.learn_all(event.source, [(kind, each, facts) for each, facts in found.items() if facts is not None])
-    return copy
+    seen = {} if source is None else _seen(event, source, names_of(event.source, source, directory))
+    return directory_of(event.source, seen)
+
+
+def directory_of(source_name: str, known: Seen) -> Directory:
+    """Make a memory of its own that knows this and nothing else."""
+    directory = Directory()
+    for kind, found in known.items():
+        directory.learn_all(source_name, [(kind, each, facts) for each, facts in found.items() if facts is not None])
+    return directory
 
 
 def words_for(event: Event, source: Source | None, directory: Directory) -> dict[str, JSON]:
@@ -118,6 +123,11 @@ def names_when_judged(event: Event, source: Source, directory: Directory | None)
     """Give what was known when an event was judged; what was not looked up then, as it is known now."""
     known_now = directory if directory is not None else Directory(0)
     return known_now.names(event.source, source.given, event.facts.get(NAMES))
+
+
+def names_in(event: Event, source: Source, directory: Directory) -> Seen:
+    """List what is known of the objects of an event: as it was where judging asked for it, else as it is now."""
+    return _seen(event, source, names_when_judged(event, source, directory))
 
 
 def taught_by(event: Event, source: Source) -> Taught | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from router.clock import Clock
 from router.config.model import Configuration, Source
@@ -62,11 +63,6 @@ class Preview:
     verdicts: Sequence[Verdict]
     drafts: Sequence[Draft]
 
-    @property
-    def matches(self) -> list[str]:
-        """Names of the rules that match."""
-        return [verdict.rule for verdict in self.verdicts if verdict.matched]
-
 
 class Bounds:
     """
@@ -98,13 +94,23 @@ def choose_source(event_name: str, by: Configuration) -> Source | None:
     return next(fitting, sources[0] if sources else None)
 
 
-def imagine(name: str, body: bytes, source: Source | None, by: Configuration, *, number: int, at: datetime) -> Event:
+def imagine(
+    name: str,
+    body: bytes,
+    source: Source | None,
+    by: Configuration,
+    *,
+    number: int,
+    at: datetime,
+    facts: Mapping[str, Any] | None = None,
+) -> Event:
     """
     Make an event as if its source had sent it.
 
     Args:
         source: None where the rule set has none; it is then judged as one of Spaces.
         number: Its id.
+        facts: Of a stored event, what was found out when it came.
 
     Raises:
         BadEventName, UnreadableBody: The source could not have sent that.
@@ -119,7 +125,7 @@ def imagine(name: str, body: bytes, source: Source | None, by: Configuration, *,
         event_id=number,
         received_at=at,
         ruleset=by.hash,
-        facts={},
+        facts=facts or {},
     )
 
 

@@ -148,7 +148,7 @@ class _Check:
                 return f"the message by the rule {draft.rule!r} {why}"
         leading = [rule for rule in self._by.rules.rules if name in destinations_of(rule.to)]
         verdicts = sorted(
-            (self._verdicts[rule.name] for rule in leading), key=lambda each: nearness(each.matched, each.reason)
+            (self._verdicts[rule.name] for rule in leading), key=lambda each: nearness(each.matched, each.key)
         )
         told = [f"rule {verdict.rule!r} {_outcome(verdict)}" for verdict in verdicts[:_MOST_REASONS]]
         more = len(verdicts) - _MOST_REASONS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from router.errors import RouterError
@@ -70,6 +70,24 @@ class Unmet:
         return self.told or f"{self.field} is {self.saw}, wanted {self.wanted}"
 
 
+@dataclass(frozen=True)
+class Met:
+    """
+    Why a condition held.
+
+    Attributes:
+        field: Path of the field it is about; the first one where several held together.
+        unwanted: What would have to be for it not to hold.
+        saw: What the event has, as `Unmet` tells it.
+        sentence: For the admin: `actor.email ends with "x" (saw "y@x")`.
+    """
+
+    field: str
+    unwanted: str
+    saw: str
+    sentence: str
+
+
 class Requirement(NamedTuple):
     """
     Something without which a tree cannot hold, so that rules can be found by it instead of being tried.
@@ -91,13 +109,13 @@ class Condition:
     Attributes:
         holds: Whether the tree holds for a namespace.
         unmet: What failed first, in the order of the file. Only where it does not hold.
-        met: Why it holds, for `unless`: `actor.email ends with "x" (saw "y@x")`. Only where it does.
+        met: Why it holds, for `unless`. Only where it does.
         requires: What must be so at the least, or None where no single field says.
     """
 
     holds: Callable[[Namespace], bool]
     unmet: Callable[[Namespace], Unmet]
-    met: Callable[[Namespace], str]
+    met: Callable[[Namespace], Met]
     requires: Requirement | None = None
 
     def first_unmet(self, namespace: Namespace) -> Unmet | None:
@@ -242,11 +260,12 @@ def _field(path: str, wish: Wish) -> Condition:
         found = find(namespace)
         return Unmet(path, wish.first_failing(found), shown_all(found))
 
-    def met(namespace: Namespace) -> str:
+    def met(namespace: Namespace) -> Met:
         found = find(namespace)
         saw = shown_all(found)
         told = f"{path} {wish.positive}"
-        return told if not found or told == f"{path} is {saw}" else f"{told} (saw {saw})"
+        sentence = told if not found or told == f"{path} is {saw}" else f"{told} (saw {saw})"
+        return Met(path, wish.unwanted, saw, sentence)
 
     texts = wish.required_texts
     requires = None if texts is None else Requirement(path, texts)
@@ -262,10 +281,15 @@ def _all(conditions: Sequence[Condition | None]) -> Condition | None:
     parts = _complete(conditions)
     if parts is None or len(parts) == 1:
         return None if parts is None else parts[0]
+
+    def met(namespace: Namespace) -> Met:
+        reasons = [part.met(namespace) for part in parts[:_MAX_TOLD]]
+        return replace(reasons[0], sentence=_listed([reason.sentence for reason in reasons], len(parts), " and "))
+
     return Condition(
         holds=lambda namespace: all(part.holds(namespace) for part in parts),
         unmet=lambda namespace: next(part for part in parts if not part.holds(namespace)).unmet(namespace),
-        met=lambda namespace: _listed([part.met(namespace) for part in parts[:_MAX_TOLD]], len(parts), " and "),
+        met=met,
         requires=min(
             (part.requires for part in parts if part.requires is not None),
             key=lambda requirement: len(requirement.texts),
@@ -282,7 +306,7 @@ def _any(conditions: Sequence[Condition | None]) -> Condition | None:
     def unmet(namespace: Namespace) -> Unmet:
         reasons = [part.unmet(namespace) for part in parts[:_MAX_TOLD]]
         told = _listed([reason.sentence for reason in reasons], len(parts), "; ")
-        return Unmet(reasons[0].field, reasons[0].wanted, reasons[0].saw, f"none of these holds: {told}")
+        return replace(reasons[0], told=f"none of these holds: {told}")
 
     return Condition(
         holds=lambda namespace: any(part.holds(namespace) for part in parts),
@@ -296,14 +320,14 @@ def _not(condition: Condition | None) -> Condition | None:
         return None
 
     def unmet(namespace: Namespace) -> Unmet:
-        told = condition.met(namespace)
-        return Unmet("not", "the opposite", told, f"excluded by not: {told}")
+        met = condition.met(namespace)
+        return Unmet(met.field, met.unwanted, met.saw, f"excluded by not: {met.sentence}")
 
-    return Condition(
-        holds=lambda namespace: not condition.holds(namespace),
-        unmet=unmet,
-        met=lambda namespace: f"not: {condition.unmet(namespace).sentence}",
-    )
+    def met(namespace: Namespace) -> Met:
+        unmet = condition.unmet(namespace)
+        return Met(unmet.field, unmet.wanted, unmet.saw, f"not: {unmet.sentence}")
+
+    return Condition(lambda namespace: not condition.holds(namespace), unmet, met)
 
 
 def _listed(sentences: Sequence[str], total: int, between: str) -> str:

@@ -32,7 +32,7 @@ def needs(rules: Sequence[Rule], source: str, events: Iterable[str]) -> list[Nee
 
 
 def _need(rules: Sequence[Rule], source: str, event: str) -> Need:
-    fitting = [rule for rule in rules if rule.static_reason(source, event.lower()) is None]
+    fitting = [rule for rule in rules if rule.static_miss(source, event.lower()) is None]
     ordinary = _reached([rule for rule in fitting if not rule.unmatched])
     always = any(not rule.is_conditional for rule in ordinary)
     last = [] if always else _reached([rule for rule in fitting if rule.unmatched])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from router.rules.conditions import Condition
 from router.rules.paths import Find, Namespace, compile_path, elements, text_of
@@ -12,6 +13,28 @@ from router.rules.patterns import Pattern
 from router.rules.wording import shown_all
 
 _MAX_TOLD = 5
+
+DECIDING_KEYS = ("enabled", "sources", "events", "except", "stop", "unmatched", "when", "unless", "if", "to")
+"""Keys of a rule that may keep an event from being sent; `stop` is that of an earlier rule."""
+
+
+class Miss(NamedTuple):
+    """
+    Why a rule sends an event nowhere, mostly because it does not match.
+
+    Attributes:
+        key: The key of the rule that decides: `events`, `when`, `stop` where that of an earlier rule does, …
+        reason: The whole, in words for an admin.
+        field: Path of the field that decides; None where nothing of the event does.
+        saw: What the event has there.
+        wanted: What the rule asks for there.
+    """
+
+    key: str
+    reason: str
+    field: str | None = None
+    saw: str | None = None
+    wanted: str | None = None
 
 
 @dataclass(frozen=True)
@@ -24,9 +47,9 @@ class FixedTarget:
         """Give the destinations."""
         return self.names
 
-    def miss(self, _: Namespace) -> str:
+    def miss(self, _: Namespace) -> Miss:
         """Say why an event has no destination."""
-        return "to: no destination is named"
+        return Miss("to", "to: no destination is named")
 
 
 @dataclass(frozen=True)
@@ -75,12 +98,17 @@ class TableTarget:
                     found.append(names)
         return _once(name for names in found for name in names) if found else self.otherwise
 
-    def miss(self, namespace: Namespace) -> str:
+    def miss(self, namespace: Namespace) -> Miss:
         """Say why an event has no destination."""
         found = self.find(namespace)
-        if not found:
-            return f"to: {self.by} is missing and there is no otherwise"
-        return f"to: no entry for {self.by} {shown_all(found)} and no otherwise"
+        saw = shown_all(found)
+        if self.look_up(namespace) is not None:
+            reason = f"to: what stands there for {self.by} {saw} names no destination"
+        elif found:
+            reason = f"to: no entry for {self.by} {saw} and no otherwise"
+        else:
+            reason = f"to: {self.by} is missing and there is no otherwise"
+        return Miss("to", reason, self.by, saw, f"one of {_told([*self.table])}")
 
 
 Target = FixedTarget | TableTarget
@@ -107,6 +135,7 @@ class Rule:
         only_if: One expression that must hold; `if` in the rule file.
         stop: No later rule sees an event that this one matches.
         unmatched: Matches only if no rule without this setting did.
+        line: Where it begins in the rule file, from 1; 0 where it was not read from one.
     """
 
     name: str
@@ -120,6 +149,7 @@ class Rule:
     stop: bool = False
     unmatched: bool = False
     enabled: bool = True
+    line: int = field(default=0, compare=False)
 
     @cached_property
     def is_conditional(self) -> bool:
@@ -139,28 +169,33 @@ class Rule:
             return self.fixed_routes
         return tuple(Route(self.name, name) for name in _once(self.to.look_up(namespace) or ()))
 
-    def static_reason(self, source: str, name: str) -> str | None:
+    def static_miss(self, source: str, name: str) -> Miss | None:
         """Say why it cannot match any event of a source and of a name in lower case; None where it can."""
-        if not self.enabled:
-            return "disabled"
-        if self.sources and source not in self.sources:
-            return f"sources: {source} is not one of {', '.join(sorted(self.sources))}"
         if not any(pattern.matches(name) for pattern in self.events):
-            return f"events: {name} is not matched by {_texts(self.events)}"
+            wanted = _texts(self.events)
+            return Miss("events", f"events: {name} is not matched by {wanted}", "event.name", name, wanted)
+        if not self.enabled:
+            return Miss("enabled", "disabled")
+        if self.sources and source not in self.sources:
+            wanted = ", ".join(sorted(self.sources))
+            return Miss("sources", f"sources: {source} is not one of {wanted}", "event.source", source, wanted)
         for pattern in self.excluded:
             if pattern.matches(name):
-                return f"except: {name} is matched by {pattern.text}"
+                return Miss(
+                    "except", f"except: {name} is matched by {pattern.text}", "event.name", name, f"not {pattern.text}"
+                )
         return None
 
-    def condition_reason(self, namespace: Namespace) -> str | None:
+    def condition_miss(self, namespace: Namespace) -> Miss | None:
         """Say which condition keeps it from matching; None where none does."""
         unmet = None if self.when is None else self.when.first_unmet(namespace)
         if unmet is not None:
-            return f"when: {unmet.sentence}"
+            return Miss("when", f"when: {unmet.sentence}", unmet.field, unmet.saw, unmet.wanted)
         if self.unless is not None and self.unless.holds(namespace):
-            return f"excluded by unless: {self.unless.met(namespace)}"
+            met = self.unless.met(namespace)
+            return Miss("unless", f"excluded by unless: {met.sentence}", met.field, met.saw, met.unwanted)
         unmet = None if self.only_if is None else self.only_if.first_unmet(namespace)
-        return None if unmet is None else f"if: {unmet.sentence}"
+        return None if unmet is None else Miss("if", f"if: {unmet.sentence}", unmet.field, unmet.saw, unmet.wanted)
 
     def holds(self, namespace: Namespace) -> bool:
         """Judge the conditions alone."""
@@ -176,6 +211,10 @@ def _once(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _texts(patterns: Sequence[Pattern]) -> str:
-    told = ", ".join(pattern.text for pattern in patterns[:_MAX_TOLD])
-    more = len(patterns) - _MAX_TOLD
+    return _told([pattern.text for pattern in patterns])
+
+
+def _told(texts: Sequence[str]) -> str:
+    told = ", ".join(texts[:_MAX_TOLD])
+    more = len(texts) - _MAX_TOLD
     return f"{told} and {more} more" if more > 0 else told

@@ -19,12 +19,15 @@ from dataclasses import dataclass
 
 from router.rules.paths import Namespace
 from router.rules.plans import SIEVE_FROM, Index, Judgement, Plan, make_plan
-from router.rules.rule import FixedTarget, Route, Rule, TableTarget, Target
+from router.rules.rule import FixedTarget, Miss, Route, Rule, TableTarget, Target
 
-__all__ = ["FixedTarget", "Judgement", "Route", "Rule", "RuleSet", "TableTarget", "Target", "Verdict"]
+__all__ = ["FixedTarget", "Judgement", "Miss", "Route", "Rule", "RuleSet", "TableTarget", "Target", "Verdict"]
 
 FAR = 3
 """The `nearness` of rules about other events."""
+
+UNKNOWN = "is not known"
+"""How a reason ends that is about a name which nothing told."""
 
 MAX_REMEMBERED_NAMES = 1_024
 MAX_REMEMBERED_RULES = 250_000
@@ -35,12 +38,30 @@ NamespaceSource = Callable[[], Namespace]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one rule made of an event, and why, in words for an admin."""
+    """
+    What one rule made of an event, and why.
+
+    Attributes:
+        destinations: Where it sends the event.
+        miss: Why it does not match or, where it does, why it has no destination; None where it has one.
+        line: Where the rule begins in its file, from 1; 0 where that is not known.
+    """
 
     rule: str
     matched: bool
-    reason: str
     destinations: tuple[str, ...] = ()
+    miss: Miss | None = None
+    line: int = 0
+
+    @property
+    def reason(self) -> str:
+        """The whole in words for an admin."""
+        return "matched" if self.miss is None else self.miss.reason
+
+    @property
+    def key(self) -> str | None:
+        """The key of the rule that decides; None where it matches and has a destination."""
+        return None if self.miss is None else self.miss.key
 
 
 class RuleSet:
@@ -88,7 +109,7 @@ class RuleSet:
         """Say for every rule, in the order of the file, whether it matched and why; agrees with `judge`."""
         looked_at = namespace()
         name = event_name.lower()
-        reasons = {place: rule.static_reason(source, name) for place, rule in enumerate(self.rules)}
+        misses = {place: rule.static_miss(source, name) for place, rule in enumerate(self.rules)}
         verdicts: dict[int, Verdict] = {}
         any_matched = False
         for last_resort in (False, True):
@@ -96,15 +117,15 @@ class RuleSet:
             for place, rule in enumerate(self.rules):
                 if rule.unmatched is not last_resort:
                     continue
-                reason = reasons[place] or _hidden_reason(stopped_by, last_resort and any_matched)
-                verdicts[place] = _verdict(rule, reason, looked_at)
+                hidden = misses[place] or _hidden(stopped_by, last_resort and any_matched)
+                verdicts[place] = _verdict(rule, hidden, looked_at)
                 if verdicts[place].matched and rule.stop:
                     stopped_by = rule
             any_matched = any(verdict.matched for verdict in verdicts.values())
         return tuple(verdicts[place] for place in range(len(self.rules)))
 
     def _plan(self, source: str, name: str) -> Plan:
-        candidates = tuple(rule for rule in self._index.candidates(name) if rule.static_reason(source, name) is None)
+        candidates = tuple(rule for rule in self._index.candidates(name) if rule.static_miss(source, name) is None)
         # Names with the same rules share a plan: those of a family, and all that are unknown.
         key = tuple(map(id, candidates))
         shared = self._shared.get(key)
@@ -120,25 +141,32 @@ class RuleSet:
         return plan
 
 
-def nearness(matched: bool, reason: str) -> int:
-    """Order verdicts by how near a rule came: 0 where it matches, 1 but for a condition, 3 if about other events."""
+def nearness(matched: bool, key: str | None) -> int:
+    """
+    Order verdicts by how near a rule came.
+
+    Args:
+        key: The key of the rule that decided.
+
+    Returns:
+        0 where it matches, 1 but for a condition, 2 but for another setting, `FAR` if it is about other events.
+    """
     if matched:
         return 0
-    if reason.startswith(("when: ", "excluded by unless: ", "if: ")):
+    if key in ("when", "unless", "if"):
         return 1
-    return FAR if reason.startswith("events: ") else 2
+    return FAR if key == "events" else 2
 
 
-def _hidden_reason(stopped_by: Rule | None, another_matched: bool) -> str | None:
+def _hidden(stopped_by: Rule | None, another_matched: bool) -> Miss | None:
     if another_matched:
-        return "unmatched: another rule matched"
-    return None if stopped_by is None else f'hidden by stop of rule "{stopped_by.name}"'
+        return Miss("unmatched", "unmatched: another rule matched")
+    return None if stopped_by is None else Miss("stop", f'hidden by stop of rule "{stopped_by.name}"')
 
 
-def _verdict(rule: Rule, hidden: str | None, namespace: Namespace) -> Verdict:
-    reason = hidden or rule.condition_reason(namespace)
-    if reason is not None:
-        return Verdict(rule.name, matched=False, reason=reason)
+def _verdict(rule: Rule, hidden: Miss | None, namespace: Namespace) -> Verdict:
+    miss = hidden or rule.condition_miss(namespace)
+    if miss is not None:
+        return Verdict(rule.name, matched=False, miss=miss, line=rule.line)
     destinations = tuple(route.destination for route in rule.routes(namespace))
-    missed = rule.to.look_up(namespace) is None
-    return Verdict(rule.name, True, rule.to.miss(namespace) if missed else "matched", destinations)
+    return Verdict(rule.name, True, destinations, None if destinations else rule.to.miss(namespace), rule.line)

@@ -9,6 +9,8 @@ from router.payload import JSON
 from router.rules.paths import text_of
 
 MAX_SHOWN = 80
+MISSING = "missing"
+"""How a field is shown that is not there, or null."""
 _MAX_DEPTH = 6
 _MAX_CHOICES = 10
 
@@ -20,7 +22,7 @@ def shown(value: JSON) -> str:
 
 def shown_all(values: Sequence[JSON]) -> str:
     """Write what a path led to: one value as it is, several with commas between; `missing` for none."""
-    return _cut(_joined(values, 0)) if values else "missing"
+    return _cut(_joined(values, 0)) if values else MISSING
 
 
 def choices(values: Sequence[JSON]) -> str:

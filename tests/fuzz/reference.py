@@ -204,13 +204,13 @@ def judge(rules: Sequence[Mapping[str, Any]], name: str, source: str, namespace:
 
 
 def _verdict(rule: Mapping[str, Any], name: str, source: str, namespace: JSON, hidden: str | None) -> Judged:
-    if not rule.get("enabled", True):
-        return Judged(False, "disabled")
     sources = _listed(rule.get("sources", []))
-    if sources and source not in sources:
-        return Judged(False, "sources: ")
     if not any(pattern_matches(pattern, name) for pattern in _listed(rule["events"])):
         return Judged(False, "events: ")
+    if not rule.get("enabled", True):
+        return Judged(False, "disabled")
+    if sources and source not in sources:
+        return Judged(False, "sources: ")
     if any(pattern_matches(pattern, name) for pattern in _listed(rule.get("except", []))):
         return Judged(False, "except: ")
     if hidden is not None:
@@ -220,7 +220,7 @@ def _verdict(rule: Mapping[str, Any], name: str, source: str, namespace: JSON, h
     if "unless" in rule and tree_holds(rule["unless"], namespace):
         return Judged(False, "excluded by unless: ")
     destinations = _destinations(rule["to"], namespace)
-    if destinations is None:
+    if not destinations:
         return Judged(True, "to: ")
     return Judged(True, "matched", tuple(dict.fromkeys(destinations)))
 

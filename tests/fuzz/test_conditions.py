@@ -41,7 +41,7 @@ def test_the_compiled_tree_agrees_with_a_plain_reading(case: tuple[Tree, Namespa
         assert not tree_holds(tree, namespace)
         _check_told(tree, unmet, namespace)
         return
-    assert condition.met(namespace)
+    assert condition.met(namespace).sentence
     if condition.requires is not None:
         path, texts = condition.requires
         seen = [text_of(value) for value in flat(list(field(namespace, path.split("."))))]
@@ -70,7 +70,7 @@ def test_no_event_makes_a_condition_fail(tree: Tree, namespace: Namespace) -> No
     """Whatever a body holds, conditions decide, and what they say can be written."""
     condition = compile_conditions(tree, FIRST_WORDS)
     unmet = condition.first_unmet(namespace)
-    told = condition.met(namespace) if unmet is None else unmet.sentence
+    told = condition.met(namespace).sentence if unmet is None else unmet.sentence
     told.encode()
 
 
