@@ -243,7 +243,8 @@ def test_a_source_and_a_setting_that_are_missing(filled: Path, tmp_path: Path) -
     new = tmp_path / "new.yaml"
     new.write_text(CHANGED.read_text().replace("  spaces:\n", "  wiki:\n"))
     told = " ".join(backtest(filled, new=new).stdout.split())
-    assert f"21 events came from the source spaces, which {new} does not have: under it they would be" in told
+    assert "21 events came from the source spaces, which" in told
+    assert f"{new} does not have: under it they would be" in told
     new.write_text(CHANGED.read_text().replace("ops: {type: slack,", 'ops: {type: slack, timeout: "${WAIT}",'))
     told = " ".join(backtest(filled, new=new).stdout.split())
     assert "messages to ops could not be compared: the destination cannot be made without what its settings" in told

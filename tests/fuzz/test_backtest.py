@@ -57,7 +57,10 @@ def _drafts(event: Event, by: Configuration) -> dict[Route, Draft]:
     if event.source not in by.sources:
         return {}
     found = preview(replace(event), by, Directory()).drafts
-    return {Route(draft.rule, draft.destination): draft for draft in found if not draft.reason or draft.error}
+    kept = [
+        draft for draft in found if by.destinations[draft.destination].enabled and (draft.error or not draft.reason)
+    ]
+    return {Route(draft.rule, draft.destination): draft for draft in kept}
 
 
 def _agrees(side: Side, drafts: dict[Route, Draft]) -> bool:
