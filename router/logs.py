@@ -12,6 +12,7 @@ import logging
 import re
 import sys
 import traceback
+from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -34,6 +35,9 @@ _COMMON = len(vars(logging.makeLogRecord({})))
 
 _OF_OTHERS = frozenset({"message", "asctime"})
 """Attributes that formatters of other handlers leave on a record."""
+
+_PLAIN_TYPES = (int, float, type(None))
+"""Kept as they are in JSON."""
 
 _PLAIN = re.compile(r"[^\s\"'=]+")
 _ALL_PLAIN = re.compile(r"(?: [^\s\"'=]++=[^\s\"'=]++)*+")
@@ -64,6 +68,16 @@ class _Formatter(logging.Formatter):
             return ""
         return self._redactor.redact("".join(traceback.format_exception(record.exc_info[1])))
 
+    def _masked(self, value: Any) -> Any:
+        """Mask the secrets in a value, whatever its type, and only then cut it: half of a secret is one still."""
+        if isinstance(value, list | tuple):
+            return [self._masked(item) for item in value]
+        if isinstance(value, Mapping):
+            return {self._redactor.redact(str(key)): self._masked(item) for key, item in value.items()}
+        text = str(value)
+        masked = self._redactor.redact(text)
+        return value if masked == text and isinstance(value, _PLAIN_TYPES) else _bounded(masked)
+
     def _time(self, record: logging.LogRecord) -> str:
         """RFC 3339 to the millisecond; all but the fraction is written once a second."""
         second = int(record.created)
@@ -81,12 +95,12 @@ class JsonFormatter(_Formatter):
             "time": self._time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "action": record.getMessage(),
+            "action": self._redactor.redact(record.getMessage()),
         }
-        line |= {key: _bounded(value) for key, value in facts_of(record).items()}
+        line |= {key: self._masked(value) for key, value in facts_of(record).items()}
         if trouble := self._trouble(record):
             line["traceback"] = trouble
-        return json.dumps(self._redactor.redact_values(line), ensure_ascii=True, default=str)
+        return json.dumps(line, ensure_ascii=True)
 
 
 class TextFormatter(_Formatter):
@@ -100,14 +114,15 @@ class TextFormatter(_Formatter):
         ]
         action, said = record.getMessage(), "".join(pairs)
         if not self._is_harmless(action, said, len(pairs)):
-            facts = self._redactor.redact_values({key: _bounded(value) for key, value in facts_of(record).items()})
-            said = "".join([f" {key}={_word(value)}" for key, value in facts.items()])
+            facts = facts_of(record).items()
+            said = "".join([f" {key}={_word(self._masked(value))}" for key, value in facts])
             action = self._redactor.redact(action)
         line = f"{self._time(record)} {record.levelname:<7} {action}{said}"
         if not line.isprintable():
             line = line.translate(_BREAKS)
         if trouble := self._trouble(record):
-            line += "\n" + trouble.rstrip()
+            # What an exception says may come from outside: none of its lines may look like a record.
+            line += "".join(f"\n  {each.translate(_BREAKS)}" for each in trouble.rstrip().split("\n"))
         return line
 
     def _is_harmless(self, action: str, said: str, count: int) -> bool:
@@ -171,10 +186,8 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _bounded(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > LONGEST_VALUE:
-        return value[:LONGEST_VALUE] + "…"
-    return value
+def _bounded(text: str) -> str:
+    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
 
 
 def _plain_word(value: Any) -> str:
@@ -203,14 +216,18 @@ def _leave_out_what_no_line_shows() -> None:
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
+def formatter_of(log_format: LogFormat, redactor: Redactor) -> logging.Formatter:
+    """Make what writes the lines of a log."""
+    return (JsonFormatter if log_format is LogFormat.JSON else TextFormatter)(redactor)
+
+
 def configure_logging(
     log_format: LogFormat, level: str, redactor: Redactor, stream: TextIO | None = None
 ) -> logging.Handler:
     """Send every log of the process through one handler that masks secrets; gives it back, to be taken off again."""
     _leave_out_what_no_line_shows()
     handler = _LineHandler(stream or sys.stderr)
-    formatter = JsonFormatter if log_format is LogFormat.JSON else TextFormatter
-    handler.setFormatter(formatter(redactor))
+    handler.setFormatter(formatter_of(log_format, redactor))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())

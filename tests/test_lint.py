@@ -212,3 +212,14 @@ class TestCommand:
         assert told["code"] == "unknown-event"
         assert told["code"] in CODES
         assert "[unknown-event]" in invoke("check", "--format", "github", str(path)).output
+
+
+def test_of_sources_that_are_alike_each_repetition_is_told_once_and_those_that_a_rule_names_are_kept_apart() -> None:
+    """A rule for one source repeats what a rule for all says of it; rules for two sources repeat nothing."""
+    sources = "sources: {one: &any {unsigned: true}, two: *any, three: *any, four: *any}\n"
+    head = f"{sources}destinations: {{docs: {{type: log}}}}\nrules:\n"
+    both = "  - {name: a, events: page.created, sources: one, to: docs}\n"
+    assert warned(head + both + "  - {name: b, events: page.created, sources: two, to: docs}\n") == []
+    assert warned(head + both + "  - {name: b, events: page.created, to: docs}\n") == [(5, "duplicate-message")]
+    rest = "  - {name: b, events: page.created, to: docs}\n  - {name: c, events: page.created, to: docs}\n"
+    assert warned(head + rest) == [(5, "duplicate-message")]

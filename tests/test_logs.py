@@ -6,11 +6,12 @@ import asyncio
 import io
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from router.logs import LogFormat, configure_logging
+from router.logs import LONGEST_VALUE, LogFormat, configure_logging, formatter_of
 from router.secret import Redactor, Secret
 
 log = logging.getLogger("router.test")
@@ -150,3 +151,34 @@ def test_how_a_value_stands_in_a_line(stream: Stream, value: Any, written: str) 
     log.info("thing.happened", extra={"before": 1, "value": value, "after": None, "last": "x"})
     [text] = stream.writes
     assert text.endswith(f" INFO    thing.happened before=1 value={written} last=x\n")
+
+
+@pytest.mark.parametrize("log_format", LogFormat)
+@pytest.mark.parametrize(
+    "value",
+    [
+        ValueError("refused: plain-secret"),
+        Path("/run/plain-secret"),
+        b"plain-secret",
+        {"plain-secret": 1},
+        12345678,
+        "x" * (LONGEST_VALUE - 9) + "plain-secret",
+    ],
+    ids=["exception", "path", "bytes", "key", "number", "cut"],
+)
+def test_no_value_brings_a_secret_into_the_log(log_format: LogFormat, value: Any) -> None:
+    """Whatever its type, and no half of one where a long value is cut."""
+    formatter = formatter_of(log_format, Redactor(["plain-secret", "12345678"]))
+    line = formatter.format(logging.makeLogRecord({"msg": "said", "name": "test", "what": value}))
+    assert "***" in line
+    assert "plain-se" not in line
+    assert "12345678" not in line
+
+
+def test_no_line_of_a_traceback_looks_like_a_record(stream: Stream) -> None:
+    """What an exception says may come from outside: its lines are set off, and steer no terminal."""
+    log.error("failed", exc_info=ValueError("boom\n2026-01-01T00:00:00.000Z INFO    event.accepted \x1b[31m"))
+    first, *others = "".join(stream.writes).splitlines()
+    assert first.endswith("failed")
+    assert any("event.accepted \\u001b[31m" in line for line in others)
+    assert all(line.startswith("  ") for line in others)

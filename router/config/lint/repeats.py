@@ -32,15 +32,23 @@ class Repeats:
         self._types = types
         self._reading = reading
         self._events: dict[object, tuple[str, ...]] = {}
+        self._told_apart: Sequence[str] = ()
 
     def lint(self, rules: Sequence[ReadRule]) -> None:
         """Look at all rules of a file without errors, in their order."""
+        self._told_apart = self._sources_told_apart(rules)
         groups = self._groups(rules)
         closed = self._closed(rules) if groups else {}
         for group in groups:
             first: dict[object, ReadRule] = {}
             for number, read, destination in group:
                 self._compare(number, read, destination, closed, first)
+
+    def _sources_told_apart(self, rules: Sequence[ReadRule]) -> Sequence[str]:
+        """Those that some rule names, and of all others one of each kind: what holds for that holds for its like."""
+        named_ones = {name for read in rules if read.rule is not None for name in read.rule.sources}
+        like = {(kind, name if name in named_ones else None): name for name, kind in self._sources.items()}
+        return list(like.values())
 
     def _groups(self, rules: Sequence[ReadRule]) -> list[list[tuple[int, ReadRule, str]]]:
         """Put together what may be a repetition: of ten thousand rules with conditions of their own, nothing."""
@@ -85,7 +93,7 @@ class Repeats:
     def _seen(self, read: ReadRule) -> Iterator[tuple[str, str, bytes]]:
         """The known events of a rule by source and name, each with what is asked of it."""
         condition = _condition(read)
-        for source in (read.rule.sources if read.rule is not None else ()) or self._sources:
+        for source in (read.rule.sources if read.rule is not None else ()) or self._told_apart:
             for event in self._known(read, source):
                 yield source, event, condition
 
