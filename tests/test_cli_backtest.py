@@ -165,6 +165,8 @@ def test_only_some(filled: Path) -> None:
     nothing = backtest(filled, since="1m")
     assert nothing.stdout.startswith("No event to compare came since ")
     assert nothing.exit_code == 0
+    misspelt = backtest(filled, "--event", "pages.*")
+    assert misspelt.stdout.startswith("No event to compare with a name like pages.* came since ")
 
 
 def test_another_file_to_compare_with(filled: Path, tmp_path: Path) -> None:

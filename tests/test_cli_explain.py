@@ -186,12 +186,15 @@ async def test_the_rules_of_that_time(tmp_path: Path) -> None:
         router.write(rules(sink.url).replace("space.id: 7}, to", "space.id: 42}, to"))
         assert (await router.post("/-/reload")).status_code == 200
         after = (await explain(router, event)).stdout
+        newer = (await explain(router, event, "--rule", "newer")).stderr
         data = str(tmp_path / "data")
     stopped = await invoked("explain", event, "--admin", f"127.0.0.1:{refused_port()}", "--data", data)
     assert f"  judged by    rule set {ruleset}, which is still in use\n" in before
     assert f"rule set {ruleset}, which is not in use any more: the rules have changed since\n" in after
     assert "  other space: not matched: when: space.id is 42, wanted 7\n" in after
     assert "(line" not in after
+    today = f"The rules have changed since. What the rules of today would make of it: spaces-router preview {event}"
+    assert today in " ".join(newer.split())
     assert stopped.exit_code == 0
     assert "Note: nothing answers" in stopped.stderr
     assert f"  judged by    rule set {ruleset}\n" in stopped.stdout

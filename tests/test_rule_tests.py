@@ -355,6 +355,9 @@ def test_problems_end_it_before_anything_is_run(tmp_path: Path) -> None:
     output = command(written(tmp_path, "  - {name: a, event: page.updatd, to: docs}\n"))
     assert output.exit_code == 1
     assert "there is no sample of 'page.updatd'" in output.stderr
+    output = command(written(tmp_path, "  - {name: a, event: page.updated, to: none}\n"), COLUMNS="300")
+    assert "no destination is named 'none'" in output.stderr
+    assert "; if nobody is to get it, write nothing" in output.stderr
     assert "mend it first, then test." in output.stderr
     rules = written(tmp_path, GOOD, one="tests: [{name: a, event: page.updated, to: dcos}]\n", two="- x\n")
     output = command(rules, tmp_path / "one.yaml", tmp_path / "two.yaml")

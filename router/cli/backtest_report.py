@@ -58,12 +58,14 @@ class Report:
         examples: Mapping[Group, Sequence[Example]],
         since: datetime,
         *,
+        pattern: str | None,
         is_complete: bool,
     ) -> None:
         self._both = both
         self._tally = tally
         self._examples = examples
         self._since = since
+        self._pattern = pattern
         self._is_complete = is_complete
 
     def lines(self) -> Iterator[str]:
@@ -93,7 +95,8 @@ class Report:
             yield click.style(paragraph(stopped), fg="yellow")
             yield ""
         if not tally.events and not tally.illegible:
-            since = f"No event to compare came since {local(self._since)}"
+            of_names = f" with a name like {plain(self._pattern)}" if self._pattern is not None else ""
+            since = f"No event to compare{of_names} came since {local(self._since)}"
             yield paragraph(f"{since}; --since goes back further, such as --since 30d.")
             return
         oldest = local(tally.oldest) if tally.oldest else ""

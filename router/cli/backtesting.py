@@ -83,7 +83,7 @@ class _Found:
         if self._wish.as_json:
             print_whole(summed_up(self._both, self.tally, since, is_complete=is_complete))
             return
-        shown = Report(self._both, self.tally, self._examples, since, is_complete=is_complete)
+        shown = Report(self._both, self.tally, self._examples, since, pattern=self._wish.event, is_complete=is_complete)
         click.echo("\n".join(shown.lines()))
 
 

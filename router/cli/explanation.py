@@ -82,7 +82,7 @@ def report(explained: Explained, view: View, now: datetime) -> int:
     """
     told = dict(explained.told)
     if told["verdicts"] is not None:
-        told["verdicts"] = nearest_first(_chosen(told["verdicts"], view.rule))
+        told["verdicts"] = nearest_first(_chosen(told["verdicts"], view.rule, explained))
     if view.rule is not None and "deliveries" in told:
         told["deliveries"] = [one for one in told["deliveries"] if one["rule"] == view.rule]
     if view.as_json:
@@ -95,18 +95,23 @@ def report(explained: Explained, view: View, now: datetime) -> int:
     return 0
 
 
-def _chosen(verdicts: Sequence[Verdict], rule: str | None) -> Sequence[Verdict]:
+def _chosen(verdicts: Sequence[Verdict], rule: str | None, explained: Explained) -> Sequence[Verdict]:
     if rule is None:
         return verdicts
     chosen = [verdict for verdict in verdicts if verdict["rule"] == rule]
     if verdicts and not chosen:
         names = [verdict["rule"] for verdict in verdicts]
+        since = "" if explained.lines_hold else f" The rules have changed since. {_of_today(explained.told)}"
         raise click.BadParameter(
             f"no rule is named {named(rule)}; the rules that judge this event are: {listed(names)}"
-            f"{did_you_mean(rule, names)}.",
+            f"{did_you_mean(rule, names)}.{since}",
             param_hint="--rule",
         )
     return chosen
+
+
+def _of_today(told: Mapping[str, Any]) -> str:
+    return f"What the rules of today would make of it: spaces-router preview {told['id']}"
 
 
 # The event
@@ -159,7 +164,7 @@ def _rules(explained: Explained, verdicts: Sequence[Verdict] | None, view: View)
             " told.",
             "  ",
         )
-        yield f"  What the rules of today would make of it: spaces-router preview {told['id']}"
+        yield f"  {_of_today(told)}"
         return
     if not verdicts:
         yield click.style("rules", bold=True)

@@ -30,6 +30,8 @@ EXAMPLE = "tests: [{name: pages are told, event: page.created, to: docs}]"
 _LONGEST_NAME = 200
 EXPECTATIONS = ("to", "rules", "not_rules", "text", "not_text", "subject")
 _WORKED_OUT = frozenset({"event", "link"})
+_LIKE_NOTHING = frozenset({"none", "nobody", "nowhere"})
+_LIKE_NOTHING = frozenset({"none", "nobody", "nowhere", "no one"})
 
 
 class RuleTestKeys(Model):
@@ -243,7 +245,9 @@ class _TestReader:
             is_empty = isinstance(node, Scalar) and node.value is None
             self._error(entry if is_empty else node, f"to is {'empty' if is_empty else kind_of(node)}; {expected}")
         elif str(node.value) not in self._known.destinations:
-            self._error(node, unknown_destination(str(node.value), self._known.destinations))
+            told = unknown_destination(str(node.value), self._known.destinations)
+            is_nobody = str(node.value).lower() in _LIKE_NOTHING
+            self._error(node, f"{told}; if nobody is to get it, write {NOTHING}" if is_nobody else told)
 
     def _rules(self, key: str) -> tuple[str, ...]:
         entry = self._node.entries.get(key)
