@@ -144,7 +144,13 @@ def paragraph(text: str, indent: str = "", *, hanging: str = "", most: int | Non
         most: So many lines at most.
     """
     wrapper = textwrap.TextWrapper(
-        width(), indent, indent + hanging, break_on_hyphens=False, max_lines=most, placeholder=" …"
+        width(),
+        indent,
+        indent + hanging,
+        break_long_words=False,  # a path is there to be copied
+        break_on_hyphens=False,
+        max_lines=most,
+        placeholder=" …",
     )
     return wrapper.fill(text)
 
