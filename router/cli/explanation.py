@@ -69,8 +69,13 @@ class Explained:
 
     @property
     def lines_hold(self) -> bool:
-        """Whether the rule file still has its rules at the lines that are known."""
-        return self.told.get("ruleset_in_use") is not False
+        """Whether the rule file surely has its rules at the lines that are known; nobody can say once it stopped."""
+        return not self.came or self.told.get("ruleset_in_use") is True
+
+    @property
+    def is_of_other_rules(self) -> bool:
+        """Whether the rules have changed since the event was judged."""
+        return self.came and self.told.get("ruleset_in_use") is False
 
 
 def report(explained: Explained, view: View, now: datetime) -> int:
@@ -101,7 +106,7 @@ def _chosen(verdicts: Sequence[Verdict], rule: str | None, explained: Explained)
     chosen = [verdict for verdict in verdicts if verdict["rule"] == rule]
     if verdicts and not chosen:
         names = [verdict["rule"] for verdict in verdicts]
-        since = "" if explained.lines_hold else f" The rules have changed since. {_of_today(explained.told)}"
+        since = f" The rules have changed since. {_of_today(explained.told)}" if explained.is_of_other_rules else ""
         raise click.BadParameter(
             f"no rule is named {named(rule)}; the rules that judge this event are: {listed(names)}"
             f"{did_you_mean(rule, names)}.{since}",
@@ -142,6 +147,8 @@ def _head(explained: Explained, now: datetime) -> Iterator[str]:
             yield _fact("judged by", f"rule set {ruleset}, which is still in use")
         case False:
             yield _fact("judged by", f"rule set {ruleset}, which is not in use any more: the rules have changed since")
+            if told["verdicts"] is not None:  # else it is said where the rules are missing
+                yield _fact("", _of_today(told))
         case _:
             yield _fact("judged by", f"rule set {ruleset}")
 
