@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 
 from jinja2 import nodes
 
 Step = str | int
 
 _TAGS = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_CHAIN = re.compile(
+    r"(?<![\w.])[^\W\d]\w*(?:\s*\.\s*\w+)*(?:\s*\[\s*(?P<quote>['\"])(?:(?!(?P=quote))[^\\\n])+(?P=quote))?"
+)
+"""`page.space.name`, and `page["name"]`."""
+_WORD = re.compile(r"(?<=['\"])[^'\"]+(?=['\"])|\w+")
+_MOST_WORDS = 50
 _MOST_ALIASES = 10
 
 
@@ -47,18 +56,24 @@ def names_given(tree: nodes.Template) -> set[str]:
     return set(_given(tree))
 
 
-def columns(field: UsedField, text: str) -> list[int]:
+def columns(field: UsedField, text: str) -> Sequence[int]:
     """Find where in its line a field stands, from 1: the column of its last word, each time that it is there."""
-    *before, last = (re.escape(str(word)) for word in field.written)
-    quoted = rf"\s*\[\s*['\"]{last}['\"]"
-    start = r"\s*\.\s*".join(before)
-    pattern = re.compile(rf"(?<![\w.]){start}(?:\s*\.\s*(?P<word>{last})(?!\w)|(?P<quoted>{quoted}))")
-    found = []
+    return _written_in(text).get((field.line, tuple(map(str, field.written))), ())
+
+
+@lru_cache(maxsize=2)
+def _written_in(text: str) -> Mapping[tuple[int, tuple[str, ...]], Sequence[int]]:
+    """Find all words joined by dots, and their beginnings, in one walk: by line and words, the columns of the last."""
+    starts = [0, *(found.end() for found in re.finditer("\n", text))]
+    found: dict[tuple[int, tuple[str, ...]], list[int]] = {}
     for tag in _TAGS.finditer(text):
-        for match in pattern.finditer(text, tag.start(), tag.end()):
-            at = match.start("word") if match["word"] else match.end("quoted") - len(str(field.written[-1])) - 1
-            if text.count("\n", 0, at) + 1 == field.line:
-                found.append(at - text.rfind("\n", 0, at))
+        for chain in _CHAIN.finditer(text, tag.start(), tag.end()):
+            words: tuple[str, ...] = ()
+            for word in islice(_WORD.finditer(chain[0]), _MOST_WORDS):
+                words = (*words, word[0])
+                at = chain.start() + word.start()
+                line = bisect_right(starts, at)
+                found.setdefault((line, words), []).append(at - starts[line - 1] + 1)
     return found
 
 

@@ -121,6 +121,29 @@ def test_no_repetition_takes_ages(place: str, unit: str) -> None:
     look_text(MANIFOLD[place].replace("…", unit * (20_000 // len(unit))))
 
 
+_HEAD = "sources: {spaces: {unsigned: true}}\ndestinations: {d: {type: log}}\nrules:\n"
+_MANY_FIELDS = " ".join(f"{{{{ page.field{number} }}}}" for number in range(450))
+_MANY_SOURCES = "".join(f"  s{number}: {{unsigned: true}}\n" for number in range(400))
+_OF_EACH = "".join(
+    f"  - {{name: n{number}, events: page.created, sources: s{number}, to: d}}\n" for number in range(400)
+)
+_OF_ALL = "".join(f'  - {{name: r{number}, events: "*", to: d}}\n' for number in range(400))
+_SLOW_ONCE = {
+    "fields that nothing has": f"{_HEAD}  - {{name: a, events: page.*, to: d, message: '{_MANY_FIELDS}'}}\n",
+    "sources that rules name": (
+        f"sources:\n{_MANY_SOURCES}destinations: {{d: {{type: log}}}}\nrules:\n{_OF_EACH}{_OF_ALL}"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", _SLOW_ONCE.values(), ids=_SLOW_ONCE.keys())
+def test_many_of_a_kind_take_no_ages(folder: Path, text: str) -> None:
+    """What each warning costs does not grow with their number."""
+    loaded = look(text.encode(), folder)
+    assert loaded is not None
+    assert len(loaded.warnings) >= 400
+
+
 @pytest.mark.parametrize("seed", range(len(SEEDS)))
 def test_the_files_to_begin_with(folder: Path, seed: int) -> None:
     """The rule files from which slips are made pass as they are."""

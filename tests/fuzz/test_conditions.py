@@ -71,7 +71,7 @@ def test_no_event_makes_a_condition_fail(tree: Tree, namespace: Namespace) -> No
     condition = compile_conditions(tree, FIRST_WORDS)
     unmet = condition.first_unmet(namespace)
     told = condition.met(namespace).sentence if unmet is None else unmet.sentence
-    told.encode()
+    assert told.encode()
 
 
 @examples(150)

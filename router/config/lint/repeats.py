@@ -17,6 +17,8 @@ from router.sources import KINDS
 _CONDITIONS = ("when", "unless", "if")
 _UNCONDITIONAL = b""
 _MOST_NAMED = 3
+_MOST_SOURCES = 32
+"""That a rule for all sources is looked at with: files have a few, and so the work grows with the rules alone."""
 
 
 class Repeats:
@@ -48,7 +50,7 @@ class Repeats:
         """Those that some rule names, and of all others one of each kind: what holds for that holds for its like."""
         named_ones = {name for read in rules if read.rule is not None for name in read.rule.sources}
         like = {(kind, name if name in named_ones else None): name for name, kind in self._sources.items()}
-        return list(like.values())
+        return list(like.values())[:_MOST_SOURCES]
 
     def _groups(self, rules: Sequence[ReadRule]) -> list[list[tuple[int, ReadRule, str]]]:
         """Put together what may be a repetition: of ten thousand rules with conditions of their own, nothing."""
