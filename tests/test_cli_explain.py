@@ -198,6 +198,7 @@ async def test_the_rules_of_that_time(tmp_path: Path) -> None:
     assert stopped.exit_code == 0
     assert "Note: nothing answers" in stopped.stderr
     assert f"  judged by    rule set {ruleset}\n" in stopped.stdout
+    assert after.count("What the rules of today") == 1
     # The file has other rules at these lines by now, which nobody can tell who has only the store.
     assert "  other space: not matched: when: space.id is 42, wanted 7\n" in stopped.stdout
     assert f"What the rules of today would make of it: spaces-router preview {event}" in " ".join(after.split())

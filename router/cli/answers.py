@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -13,6 +14,8 @@ from router.cli.running import NothingAnswers, Router
 from router.errors import StoreRefused, StoreUnavailable
 
 T = TypeVar("T")
+
+_PAGE = 100
 
 
 class Answers(Protocol):
@@ -50,8 +53,21 @@ def event_of(answers: Answers, number: str) -> Mapping[str, Any] | None:
 
 
 def deliveries_of(answers: Answers, event_id: str) -> list[Mapping[str, Any]]:
-    """List the deliveries of an event, newest first."""
-    return list(answers.deliveries({"event": event_id, "limit": "500"})["deliveries"])
+    """List all deliveries of an event, newest first."""
+    return collect_deliveries(answers, {"event": event_id})
+
+
+def collect_deliveries(answers: Answers, query: Mapping[str, str], most: int = sys.maxsize) -> list[Mapping[str, Any]]:
+    """Turn pages until there are enough, newest first; `query` as the API takes it, without a `limit`."""
+    found: list[Mapping[str, Any]] = []
+    cursor: Mapping[str, str] = {}
+    while len(found) < most:
+        page = answers.deliveries({**query, **cursor, "limit": str(min(_PAGE, most - len(found)))})
+        found += page["deliveries"]
+        if not page["next"] or not page["deliveries"]:
+            break
+        cursor = {"cursor": page["next"]}
+    return found
 
 
 class NothingToAsk(Failed):

@@ -10,14 +10,13 @@ from typing import Any
 
 import click
 
-from router.cli.answers import Answers, answered
+from router.cli.answers import answered, collect_deliveries
 from router.cli.options import IdType, SinceType, data_folder, option
 from router.cli.output import ago, as_json, counted, paragraph, parse_time, plain, table
 from router.cli.running import Admin, Router, admin_options
 from router.clock import rfc3339
 from router.events import DeliveryState
 
-_PAGE = 100
 _EXPLAINED = ("dead", "retrying", "suppressed", "held")
 
 
@@ -55,7 +54,7 @@ def command(*, admin: Admin, admin_token_file: Path | None, data: Path, limit: i
         for name, value in filters.items()
         if value is not None
     }
-    found = answered(Router(admin, admin_token_file), data, lambda answers: _collect(answers, query, limit))
+    found = answered(Router(admin, admin_token_file), data, lambda answers: collect_deliveries(answers, query, limit))
     if json:
         click.echo(as_json(found))
     elif found:
@@ -69,19 +68,6 @@ def command(*, admin: Admin, admin_token_file: Path | None, data: Path, limit: i
     else:
         click.echo(_nothing(query))
     return 0
-
-
-def _collect(answers: Answers, query: Mapping[str, str], limit: int) -> list[Mapping[str, Any]]:
-    """Turn pages until there are enough."""
-    found: list[Mapping[str, Any]] = []
-    cursor: Mapping[str, str] = {}
-    while len(found) < limit:
-        page = answers.deliveries({**query, **cursor, "limit": str(min(_PAGE, limit - len(found)))})
-        found += page["deliveries"]
-        if not page["next"] or not page["deliveries"]:
-            break
-        cursor = {"cursor": page["next"]}
-    return found
 
 
 def _nothing(query: Mapping[str, str]) -> str:

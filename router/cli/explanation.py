@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from router.cli.output import ago, as_json, coloured, counted, local, paragraph, parse_time, plain
-from router.cli.standings import follow_up, next_step, unmatched_lines
+from router.cli.standings import follow_up, next_step, of_today, unmatched_lines
 from router.cli.verdicts import Verdict, distance, nearest_first, outcome, set_off
 from router.config.problems import did_you_mean, listed, named
 from router.rules.ruleset import FAR, UNKNOWN
@@ -106,17 +106,15 @@ def _chosen(verdicts: Sequence[Verdict], rule: str | None, explained: Explained)
     chosen = [verdict for verdict in verdicts if verdict["rule"] == rule]
     if verdicts and not chosen:
         names = [verdict["rule"] for verdict in verdicts]
-        since = f" The rules have changed since. {_of_today(explained.told)}" if explained.is_of_other_rules else ""
+        since = (
+            f" The rules have changed since. {of_today(explained.told['id'])}" if explained.is_of_other_rules else ""
+        )
         raise click.BadParameter(
             f"no rule is named {named(rule)}; the rules that judge this event are: {listed(names)}"
             f"{did_you_mean(rule, names)}.{since}",
             param_hint="--rule",
         )
     return chosen
-
-
-def _of_today(told: Mapping[str, Any]) -> str:
-    return f"What the rules of today would make of it: spaces-router preview {told['id']}"
 
 
 # The event
@@ -147,8 +145,8 @@ def _head(explained: Explained, now: datetime) -> Iterator[str]:
             yield _fact("judged by", f"rule set {ruleset}, which is still in use")
         case False:
             yield _fact("judged by", f"rule set {ruleset}, which is not in use any more: the rules have changed since")
-            if told["verdicts"] is not None:  # else it is said where the rules are missing
-                yield _fact("", _of_today(told))
+            if told["verdicts"] is not None and told["rules"]:  # else it is said below
+                yield _fact("", of_today(told["id"]))
         case _:
             yield _fact("judged by", f"rule set {ruleset}")
 
@@ -171,7 +169,8 @@ def _rules(explained: Explained, verdicts: Sequence[Verdict] | None, view: View)
             " told.",
             "  ",
         )
-        yield f"  {_of_today(told)}"
+        if told["rules"]:  # else it is said below
+            yield f"  {of_today(told['id'])}"
         return
     if not verdicts:
         yield click.style("rules", bold=True)

@@ -43,8 +43,13 @@ def follow_up(later: Mapping[str, Any]) -> str:
     return f"{what} {later['id']} to {plain(later['destination'])} {stands}."
 
 
+def of_today(event_id: str) -> str:
+    """Say where to ask what the rules of today would make of an event."""
+    return f"What the rules of today would make of it: spaces-router preview {event_id}"
+
+
 def unmatched_lines(event_id: str) -> Iterator[str]:
     """Say that no rule sent an event anywhere, and what can be done about it."""
     yield paragraph("No rule matched, so there was nothing to send.", "  ")
-    yield f"  What the rules of today would make of it: spaces-router preview {event_id}"
+    yield f"  {of_today(event_id)}"
     yield f"  To judge it by them and send what they say: spaces-router replay --event {event_id}"
