@@ -149,6 +149,12 @@ PAGES = "name: pages, events: page.*"
             [f"{PAGES}, to: ops, message: x"],
             [("mended", "pages → ops", "pages → ops")],
         ),
+        # It could not be written, so nobody misses it.
+        (
+            [f"{PAGES}, to: ops, message: '{{{{ page.title / 2 }}}}'"],
+            ["name: pages, events: user.*, to: ops"],
+            [("spared", "pages → ops", None)],
+        ),
         (
             [f"{PAGES}, to: ops, message: '{{{{ page.title / 2 }}}}'"],
             [f"{PAGES}, to: ops, message: '{{{{ page.title / 3 }}}}'"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -27,6 +28,7 @@ _COLUMNS = {
     Change.READS_DIFFERENTLY: "CHANGED",
     Change.APPEARS: "NEW",
     Change.MENDED: "MENDED",
+    Change.SPARED: "SPARED",
 }
 _COLOURS = {Change.FAILS: "red", Change.VANISHES: "red", Change.APPEARS: "green", Change.MENDED: "green"}
 
@@ -40,6 +42,10 @@ _IN_WORDS = {
     Change.READS_DIFFERENTLY: ("message would read differently", "messages would read differently"),
     Change.APPEARS: ("message would be sent that is not now", "messages would be sent that are not now"),
     Change.MENDED: ("message could be written again", "messages could be written again"),
+    Change.SPARED: (
+        "message that could not be written would not be tried any more",
+        "messages that could not be written would not be tried any more",
+    ),
 }
 
 
@@ -108,7 +114,7 @@ class Report:
     def _ending(self) -> Iterator[str]:
         yield "Nothing was sent: this was a back-test."
         if self._tally.differences and self._examples:
-            yield f"One event in full: spaces-router preview ID --rules {self._both.new_name}"
+            yield f"One event in full: spaces-router preview ID --rules {shlex.quote(self._both.new_name)}"
 
     def _notes(self) -> Iterator[str]:
         notes = [*_renamed(self._tally), *_leading_elsewhere(self._both), *self._troubles()]

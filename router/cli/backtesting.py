@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 import click
@@ -117,7 +118,7 @@ def _note(worker: Worker) -> None:
     both = worker.both
     if count := len(both.new.warnings):
         what = f"{both.new_name} has {counted(count, 'warning')}"
-        click.echo(f"Note: {what}; `spaces-router check {both.new_name}` tells them.", err=True)
+        click.echo(f"Note: {what}; `spaces-router check {shlex.quote(both.new_name)}` tells them.", err=True)
     if both.old.hash == both.new.hash:
         click.echo(f"Note: {both.new_name} holds the same rules, so nothing can differ.", err=True)
     if worker.missing:

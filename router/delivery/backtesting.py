@@ -31,6 +31,8 @@ class Change(StrEnum):
     """A message where there was none."""
     MENDED = "mended"
     """Its message could be written, which it could not be until now."""
+    SPARED = "spared"
+    """A message that could not be written would not be tried any more: a dead letter less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ def _compared(event: Event, old: list[Side], new: list[Side]) -> Iterable[Findin
                 new.remove(after)
                 yield _between(event, before, after)
     for before in old:
-        yield Difference(Change.VANISHES, event, before, None)
+        yield Difference(Change.SPARED if before.error else Change.VANISHES, event, before, None)
     for after in new:
         yield Difference(Change.FAILS if after.error else Change.APPEARS, event, None, after)
 
