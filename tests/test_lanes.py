@@ -88,8 +88,7 @@ async def test_order_survives_a_failing_disk(rig: Rig, place: Place) -> None:
     await until(lambda: not rig.store.available)
     assert place.received == [1]
     rig.disk.heal()
-    rig.clock.advance(seconds=1)
-    await until(lambda: rig.store.available)
+    await until(lambda: rig.store.available, meanwhile=lambda: rig.clock.advance(seconds=1))
     rig.clock.advance(seconds=STORE_PAUSE)
     await place.arrived(4)
     await rig.lanes.quiet()
