@@ -17,6 +17,7 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import islice
+from threading import get_ident
 from typing import Any, TextIO
 
 from router.clock import rfc3339
@@ -40,7 +41,6 @@ _PLAIN_TYPES = (int, float, type(None))
 """Kept as they are in JSON."""
 
 _PLAIN = re.compile(r"[^\s\"'=]+")
-_ALL_PLAIN = re.compile(r"(?: [^\s\"'=]++=[^\s\"'=]++)*+")
 
 # Line separators beside the control characters: a value must not be able to begin a line of its own.
 _BREAKS = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)} | {
@@ -115,11 +115,9 @@ class TextFormatter(_Formatter):
         action, said = record.getMessage(), "".join(pairs)
         if not self._is_harmless(action, said, len(pairs)):
             facts = facts_of(record).items()
-            said = "".join([f" {key}={_word(self._masked(value))}" for key, value in facts])
-            action = self._redactor.redact(action)
+            said = "".join([f" {key}={_word(self._masked(value))}" for key, value in facts]).translate(_BREAKS)
+            action = self._redactor.redact(action).translate(_BREAKS)
         line = f"{self._time(record)} {record.levelname:<7} {action}{said}"
-        if not line.isprintable():
-            line = line.translate(_BREAKS)
         if trouble := self._trouble(record):
             # What an exception says may come from outside: none of its lines may look like a record.
             line += "".join(f"\n  {each.translate(_BREAKS)}" for each in trouble.rstrip().split("\n"))
@@ -133,8 +131,13 @@ class TextFormatter(_Formatter):
         line = action + said
         return (
             len(said) <= LONGEST_VALUE
-            and _ALL_PLAIN.fullmatch(said) is not None
-            and said.count(" ") == count
+            and line.isprintable()
+            # Neither a name nor a value has one of these in it, or is empty.
+            and said.count(" ") == count == said.count("=")
+            and "= " not in said
+            and not said.endswith("=")
+            and '"' not in said
+            and "'" not in said
             and self._redactor.redact(line) == line
         )
 
@@ -151,18 +154,27 @@ class _LineHandler(logging.StreamHandler[TextIO]):
         super().__init__(stream)
         self._lines: list[str] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._lines.append(self.format(record) + self.terminator)
-            loop = _running_loop() if record.levelno < logging.ERROR else None
-            if loop is None:
+            if record.levelno >= logging.ERROR or not self._is_written_later():
                 self.flush()
-            elif loop is not self._loop:
-                self._loop = loop
-                loop.call_soon(self._write)
         except Exception:  # noqa: BLE001 - as every handler does: a line that cannot be written must not stop the program
             self.handleError(record)
+
+    def _is_written_later(self) -> bool:
+        """Whether a turn of the loop is still to come that writes what waits; not in another thread."""
+        if self._loop is not None and self._loop.is_running():
+            # To ask for the running loop is a system call in Python 3.11: once a turn is enough.
+            return self._thread == get_ident()
+        loop = _running_loop()
+        if loop is None:
+            return False
+        self._loop, self._thread = loop, get_ident()
+        loop.call_soon(self._write)
+        return True
 
     def _write(self) -> None:
         try:

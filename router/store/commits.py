@@ -88,6 +88,7 @@ class GroupCommit:
         self._clock = clock
         self._connection = connection
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        self._loop: asyncio.AbstractEventLoop  # from `open` on; to ask for it is a system call in Python 3.11
         self._state = _State.CLOSED
         self._queue: deque[_Waiting] = deque()
         self._recovery_queue: deque[_Waiting] = deque()
@@ -104,6 +105,7 @@ class GroupCommit:
 
     async def open(self, prepare: Callable[[], None]) -> None:
         """Run `prepare` and open the file, both in the writer's thread."""
+        self._loop = asyncio.get_running_loop()
         try:
             await self._in_thread(prepare)
             self.totals = await self._in_thread(self._connection.open)
@@ -121,7 +123,7 @@ class GroupCommit:
         in_recovery = self._state is _State.FAILED and _recovery.get() is self._recovery_token is not None
         if self._state is not _State.OPEN and not in_recovery and not (outlasts and self._state is _State.FAILED):
             raise StoreUnavailable(self._trouble)
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Any] = self._loop.create_future()
         queue = self._recovery_queue if in_recovery else self._queue
         queue.append(_Waiting(operation, future, size, outlasts))
         self._wake()
@@ -138,14 +140,12 @@ class GroupCommit:
         if not self._writing and self._ready():
             self._writing = True
             # Not at once: those that the same turn of the loop brings join this commit.
-            asyncio.get_running_loop().call_soon(self._start)
+            self._loop.call_soon(self._start)
 
     def _start(self) -> None:
         batch = list(self._take(self._ready()))
         operations = [waiting.operation for waiting in batch]
-        written = asyncio.get_running_loop().run_in_executor(
-            self._thread, self._connection.write, operations, self.feed.is_watched
-        )
+        written = self._loop.run_in_executor(self._thread, self._connection.write, operations, self.feed.is_watched)
         written.add_done_callback(partial(self._finish, batch, self._clock.monotonic()))
 
     def _take(self, queue: deque[_Waiting]) -> Iterable[_Waiting]:
@@ -200,7 +200,7 @@ class GroupCommit:
         if was is _State.OPEN:
             hint = "until it can, new events are answered 503 and outcomes of attempts wait in memory"
             log.error("store.unavailable", extra={"problem": self._trouble, "waiting": len(self._queue), "hint": hint})
-            self._recovering = asyncio.get_running_loop().create_task(self._recover())
+            self._recovering = self._loop.create_task(self._recover())
 
     async def _recover(self) -> None:
         """Reopen until the file can be written again; then let the rest of the program look, and go on."""
@@ -245,7 +245,7 @@ class GroupCommit:
 
     async def _pause(self, seconds: float) -> None:
         if seconds:
-            over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            over: asyncio.Future[None] = self._loop.create_future()
             timer = self._clock.call_later(seconds, partial(_resolve, over, None))
             try:
                 await over
@@ -278,7 +278,7 @@ class GroupCommit:
 
     async def _drained(self) -> None:
         while self._state is _State.CLOSING and (self._writing or self._queue):
-            self._idle = asyncio.get_running_loop().create_future()
+            self._idle = self._loop.create_future()
             await self._idle
 
     async def _last_try(self) -> None:
@@ -292,7 +292,7 @@ class GroupCommit:
             log.error("store.outcomes_unwritten", extra={"waiting": len(self._queue), "hint": hint})
 
     async def _in_thread(self, call: Callable[[], Any]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+        return await self._loop.run_in_executor(self._thread, call)
 
 
 def _resolve(future: asyncio.Future[Any], result: Any) -> None:
