@@ -21,9 +21,13 @@ _OF_SPACE = ("name", "code")
 
 _BARE = frozenset({"id", "type", "meta"})
 """What references have; whatever has nothing else tells nothing more of its object."""
-_IN_A_PAGE = (*PERSONS, "space")
+_IN_A_PAGE = frozenset({*PERSONS, "space"})
 """References that are followed; what a page has as its own `page` is not, or a body could lead on without end."""
-_FOLLOWED = (*_IN_A_PAGE, "page")
+_FOLLOWED = _IN_A_PAGE | {"page"}
+_PARENT, _PARENT_ID = "parent", "parentId"
+_FOUND_OUT = {PAGES: frozenset({*_OF_PAGE, _PARENT, _PARENT_ID}), SPACES: frozenset(_OF_SPACE)}
+"""Fields of pages and spaces that may be known where a body does not tell them."""
+_KINDS = {"page": PAGES, "space": SPACES}
 _OURS = frozenset({"name", "slack", "mention"})
 """What a body does not say of a person: it cannot call anybody. And the name, which is worked out."""
 _NOTHING: Facts = {}
@@ -122,40 +126,23 @@ class References:
 
     # Pages and spaces
 
-    def filled(self, resource: str, model: Model) -> dict[str, JSON]:
-        """Fill in what is known of a model, and its references once they are asked for."""
-        if resource == "space":
-            model = self.space(model) or model
-        elif resource == "page":
-            model = self.page(model) or model
-        return model if isinstance(model, Referring) else Referring(self, model, _FOLLOWED)
+    def filled(self, resource: str, model: Model) -> Referring:
+        """Give the model of an event."""
+        return Referring(self, _KINDS.get(resource), model, _FOLLOWED)
 
-    def page(self, page: JSON) -> dict[str, JSON] | None:
-        """Fill in a page: its `title` and `slug`, and its `parent` once that is asked for."""
-        if not isinstance(page, dict):
-            return None
-        learned, _ = self.known(PAGES, page.get("id"))
-        more = {key: learned[key] for key in _OF_PAGE if learned.get(key) and not _text(page.get(key))}
-        if "parent" in learned and "parentId" not in page:
-            more["parentId"] = id_value(learned["parent"])
-        return Referring(self, {**page, **more}, _IN_A_PAGE)
+    def page(self, page: JSON) -> Referring | None:
+        """Give a page that has a `title`, a `slug` and a `parent`, if anything tells them."""
+        return Referring(self, PAGES, page, _IN_A_PAGE) if isinstance(page, dict) else None
 
-    def space(self, space: JSON) -> dict[str, JSON] | None:
-        """Fill in a space: its `name`, which the model calls `title`, and its `code`."""
-        if not isinstance(space, dict):
-            return None
-        learned, given = self.known(SPACES, space.get("id"))
-        if not learned and not given and space.keys() <= _BARE:
-            return space
-        name = given.get("name") or _text(space.get("name")) or _text(space.get("title")) or learned.get("name")
-        code = given.get("code") or _text(space.get("code")) or learned.get("code")
-        return {**space, **({"name": name} if name else {}), **({"code": code} if code else {})}
+    def space(self, space: JSON) -> Referring | None:
+        """Give a space that has a `name`, which its model calls `title`, and a `code`, if anything tells them."""
+        return Referring(self, SPACES, space) if isinstance(space, dict) else None
 
-    def page_of(self, model: Model) -> dict[str, JSON] | None:
+    def page_of(self, model: Model) -> Referring | None:
         """Find the page that a model refers to."""
         return self.page(self._referred("page", PAGES, model))
 
-    def space_of(self, model: Model, page: JSON) -> dict[str, JSON] | None:
+    def space_of(self, model: Model, page: JSON) -> Referring | None:
         """Find the space that a model refers to, or its page does, or that its page is known to be in."""
         space = self._referred("space", SPACES, model)
         if space is None and isinstance(page, dict):
@@ -164,17 +151,36 @@ class References:
                 space = {"id": id_value(known)}
         return self.space(space)
 
-    def followed(self, field: str, model: Model) -> JSON:
-        """Give what a field of a model refers to, filled in; None where it refers to nothing."""
+    def find_out(self, kind: str | None, field: str, model: Model) -> JSON:
+        """
+        Find what a field of a model stands for, or what is known of it elsewhere; None for nothing beyond the body.
+
+        Args:
+            kind: Of the model, where it is a page or a space.
+        """
         if field in PERSONS:
             reference = _referenced(model.get(field), "userId")
             return None if reference is None else self.person(reference)
-        if field == "parent":
-            parent = id_text(model.get("parentId"))
-            return None if parent is None else {**self.look(PAGES, parent), "id": model.get("parentId")}
+        if kind == SPACES and field in _OF_SPACE:
+            return self._of_space(field, model)
+        if kind == PAGES and field != "space":
+            return self._of_page(field, model)
         if not isinstance(model.get(field), dict):
             return None
         return self.space_of(model, None) if field == "space" else self.page_of(model)
+
+    def _of_space(self, field: str, space: Model) -> JSON:
+        learned, given = self.known(SPACES, space.get("id"))
+        told = _text(space.get(field)) or (_text(space.get("title")) if field == "name" else "")
+        return given.get(field) or told or learned.get(field)
+
+    def _of_page(self, field: str, page: Model) -> JSON:
+        if field == _PARENT:
+            parent = id_text(page.get(_PARENT_ID))
+            return None if parent is None else {**self.look(PAGES, parent), "id": page.get(_PARENT_ID)}
+        if field == _PARENT_ID:
+            return None if field in page else id_value(self.known(PAGES, page.get("id"))[0].get("parent"))
+        return None if _text(page.get(field)) else self.known(PAGES, page.get("id"))[0].get(field)
 
     def _referred(self, word: str, plural: str, model: Model) -> dict[str, JSON] | None:
         """The object that a model refers to by `word` or `wordId`, with what the body tells of it elsewhere."""
@@ -198,35 +204,39 @@ class References:
 
 class Referring(dict[str, JSON]):
     """
-    A model whose references are filled in when they are first asked for by `get`: conditions ask for few of them.
+    A model of which everything that its body does not tell is found out when it is first asked for by `get`: conditions
+    ask for little.
 
-    `whole` has them all; templates see that.
+    `whole` has it all; templates see that.
     """
 
-    __slots__ = ("_references", "_unfollowed")
+    __slots__ = ("_kind", "_open", "_references")
 
-    def __init__(self, references: References, model: Model, followed: tuple[str, ...]) -> None:
+    def __init__(
+        self, references: References, kind: str | None, model: Model, followed: frozenset[str] = frozenset()
+    ) -> None:
         super().__init__(model)
         self._references = references
-        self._unfollowed = {field for field in followed if field in model}
-        if "parentId" in model:
-            self._unfollowed.add("parent")
+        self._kind = kind
+        self._open = {field for field in followed if field in model}
+        if kind is not None:
+            self._open |= _FOUND_OUT[kind]
 
     def get(self, key: str, default: JSON = None) -> JSON:
-        if key in self._unfollowed:
-            self._follow(key)
+        if key in self._open:
+            self._find_out(key)
         return super().get(key, default)
 
     def whole(self) -> dict[str, JSON]:
-        for key in tuple(self._unfollowed):
-            self._follow(key)
-        return dict(self)
+        for key in sorted(self._open):  # always in the same order: so are then the keys that are new
+            self.get(key)
+        return {key: value.whole() if isinstance(value, Referring) else value for key, value in self.items()}
 
-    def _follow(self, key: str) -> None:
-        self._unfollowed.discard(key)
-        followed = self._references.followed(key, self)
-        if followed is not None:
-            self[key] = followed.whole() if isinstance(followed, Referring) else followed
+    def _find_out(self, key: str) -> None:
+        self._open.discard(key)
+        found = self._references.find_out(self._kind, key, self)
+        if found is not None:
+            self[key] = found
 
 
 def whole(value: JSON) -> JSON:
