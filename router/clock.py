@@ -53,12 +53,12 @@ class SystemClock:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 def to_ms(moment: datetime) -> int:
-    """Milliseconds since 1970, as the store keeps time."""
-    return (moment - _EPOCH) // _MILLISECOND
+    """Milliseconds since 1970, as the store keeps time; what is left over is dropped."""
+    since = moment - _EPOCH  # to divide it by a millisecond takes five times as long
+    return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
 
 
 def from_ms(milliseconds: int) -> datetime:

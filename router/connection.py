@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from typing import Protocol, cast
 
@@ -192,9 +191,11 @@ class Connection:
         pieces = [piece]
         self._late = admission
         self._host.bodies.watch(self)
+        usual, self._stream.read_chunk_size = self._stream.read_chunk_size, _PIECE
         while not self._reader.ended:
             await self._read()
             pieces.append(self._piece(admission))
+        self._stream.read_chunk_size = usual
         self._host.bodies.forget(self)
         return b"".join(pieces)
 
@@ -255,7 +256,10 @@ class PatientStream(IOStream):
         Raises:
             StreamClosedError: There is nobody to write to.
         """
+        sent = 0
         if not self.closed() and not self.writing():
-            with contextlib.suppress(OSError):  # `write` comes upon it again, and knows what to do
-                data = data[self.socket.send(data) :]
-        return self.write(data) if data or self.closed() else None
+            try:  # noqa: SIM105 - without a call for it, once per answer
+                sent = self.socket.send(data)
+            except OSError:
+                pass  # `write` comes upon it again, and knows what to do
+        return self.write(data[sent:]) if sent < len(data) else None

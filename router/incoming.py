@@ -10,6 +10,7 @@ from typing import Any
 from router.errors import RouterError
 from router.events import Event
 from router.intake import shown
+from router.payload import parse_body
 from router.sources import SourceKind, is_event_name, kept_headers, upstream_id
 
 
@@ -58,5 +59,6 @@ def make_event(
         ruleset=ruleset,
         facts=facts,
     )
-    event.payload  # noqa: B018 - parsed now, so that an unreadable body is refused
+    # Where the property keeps it: an unreadable body is refused, and the property takes a lock in Python 3.11.
+    object.__setattr__(event, "payload", parse_body(body))
     return event

@@ -33,8 +33,8 @@ log = logging.getLogger("router.listener")
 
 _LAST_SECONDS = 2.0
 
-_PIECE = 16 * 1024
-"""Bytes that are read from a socket at once: most deliveries are smaller, and a buffer costs by its size."""
+_PIECE = 4 * 1024
+"""Bytes read from a socket at once, but for large bodies: a buffer is cleared first, and costs by its size."""
 
 _TOO_MANY_CONNECTIONS = error_answer("too_many_connections", "too many connections are open already", RETRY_AFTER)
 

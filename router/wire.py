@@ -185,15 +185,15 @@ class RequestReader:
             good = _FIELDS.match(data, start, end)
             number = data.count(b"\r\n", start, good.end() if good else start) + 1
             raise BadRequest(f"header line {number} is malformed")
-        headers = _headers(data[start : end - 2].decode("latin-1")) if start < end else Headers({})
+        fields = _fields(data[start : end - 2].decode("latin-1")) if start < end else {}
         method, target, minor = line.groups()
-        head = Head(method.decode(), _path(target.decode("latin-1")), int(minor), headers, None)
-        self._begin_body(head)
+        head = Head(method.decode(), _path(target.decode("latin-1")), int(minor), Headers(fields), None)
+        self._begin_body(head, fields)
         return head
 
-    def _begin_body(self, head: Head) -> None:
-        coding = head.headers.get("transfer-encoding")
-        length = head.headers.get("content-length")
+    def _begin_body(self, head: Head, fields: Mapping[str, str]) -> None:
+        coding = fields.get("transfer-encoding")
+        length = fields.get("content-length")
         if coding is None:
             head.length = self._left = 0 if length is None else _declared(length)
             self._awaited = None
@@ -272,14 +272,14 @@ def _line_end(data: bytes, at: int) -> int:
     raise BadRequest("a chunk does not end where it should, or trailers follow the last one")
 
 
-def _headers(text: str) -> Headers:
-    """Make the mapping of field lines that are known to be well-formed."""
+def _fields(text: str) -> dict[str, str]:
+    """Read field lines that are known to be well-formed; names in lower case."""
     fields: dict[str, str] = {}
     for line in text.split("\r\n"):
         name, _, value = line.partition(":")
         name, value = name.lower(), value.strip(" \t")
         fields[name] = f"{fields[name]},{value}" if name in fields else value
-    return Headers(fields)
+    return fields
 
 
 def _path(target: str) -> str:
