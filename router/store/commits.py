@@ -36,6 +36,9 @@ MOST_OPERATIONS = 512
 MOST_BYTES = 16 * 1024 * 1024
 """Bounds of one commit; at least one operation, however large, is always in it."""
 
+_MOST_TURNS = 6
+"""Turns of the loop for which a commit waits, as long as each brings more to write."""
+
 _PAUSES = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds before the first, second, … try to reopen; the last one for all further."""
 
@@ -139,8 +142,16 @@ class GroupCommit:
     def _wake(self) -> None:
         if not self._writing and self._ready():
             self._writing = True
-            # Not at once: those that the same turn of the loop brings join this commit.
-            self._loop.call_soon(self._start)
+            # Not at once: those that this turn of the loop and the next ones bring join this commit.
+            self._loop.call_soon(self._gather, 0, _MOST_TURNS)
+
+    def _gather(self, before: int, turns: int) -> None:
+        """Start to write what waits, unless there is more than in the turn before: then others may be on their way."""
+        waiting = len(self._ready())
+        if before < waiting < MOST_OPERATIONS and turns:
+            self._loop.call_soon(self._gather, waiting, turns - 1)
+        else:
+            self._start()
 
     def _start(self) -> None:
         batch = list(self._take(self._ready()))

@@ -37,9 +37,12 @@ class Transaction:
 
     Counters and the health of lanes are gathered and written at the end: hundreds of attempts to one destination that
     share a commit are one update of its lane.
+
+    Attributes:
+        objects: What was read and written of people, spaces and pages, by their keys; for `objects.py`.
     """
 
-    __slots__ = ("_cursor", "_epochs", "_health", "_told", "counts")
+    __slots__ = ("_cursor", "_epochs", "_health", "_told", "counts", "objects")
 
     def __init__(self, cursor: apsw.Cursor, *, watched: bool = False) -> None:
         self._cursor = cursor
@@ -47,6 +50,7 @@ class Transaction:
         self._epochs: dict[str, int | None] = {}
         self._health: dict[str, _LaneHealth] = {}
         self.counts = Changes()
+        self.objects: dict[Row, Any] = {}
 
     def execute(self, sql: str, values: Row = ()) -> apsw.Cursor:
         return self._cursor.execute(sql, values)
@@ -160,6 +164,7 @@ class Transaction:
                 del self._told[told:]
             self._health.clear()
             self._epochs.clear()
+            self.objects.clear()
             # After an error of the store SQLite may have rolled back everything; then there is no savepoint any more.
             if not isinstance(error, STORE_FAULTS):
                 self._cursor.execute("ROLLBACK TO operation; RELEASE operation")
