@@ -6,19 +6,19 @@ import asyncio
 import logging
 from typing import Protocol, cast
 
-from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, StreamClosedError
 
 from router.answers import Answer
 from router.bounded import write_and_close
 from router.deadlines import Deadlines
 from router.ingress import Admission, Ingress
+from router.streams import PatientStream
 from router.wire import CONTINUE, BadRequest, Head, HeadTooLarge, RequestReader
 
 log = logging.getLogger("router.listener")
 
-_PIECE = 64 * 1024
-"""Bytes that are taken from a stream at once."""
+_PIECE, _LARGE_PIECE = 4 * 1024, 64 * 1024
+"""Bytes that are taken from a stream at once: most requests are small, and a large piece is for large bodies."""
 
 
 class Host(Protocol):
@@ -126,17 +126,18 @@ class Connection:
         head = self._reader.head()
         if head is None:
             self._host.heads.watch(self)
-            if isinstance(self._stream, PatientStream):
-                self._stream.expect_nothing_yet()
             while head is None and not self._host.is_draining:
-                await self._read()
+                await self._read(_PIECE)
                 head = self._reader.head()
             self._host.heads.forget(self)
         return head
 
-    async def _read(self) -> None:
-        coming = cast("asyncio.Future[bytes]", self._stream.read_bytes(_PIECE, partial=True))
-        if coming.done():
+    async def _read(self, most: int) -> None:
+        if isinstance(self._stream, PatientStream):
+            coming = self._stream.next_bytes(most)
+        else:
+            coming = self._stream.read_bytes(most, partial=True)
+        if cast("asyncio.Future[bytes]", coming).done():
             await asyncio.sleep(0)  # who sends as fast as we read leaves the others a turn
         self._reader.feed(await coming)
 
@@ -187,15 +188,13 @@ class Connection:
         if is_whole:
             return piece
         if head.expects_continue and not piece:
-            self._stream.write(CONTINUE)
+            self._send(CONTINUE)
         pieces = [piece]
         self._late = admission
         self._host.bodies.watch(self)
-        usual, self._stream.read_chunk_size = self._stream.read_chunk_size, _PIECE
         while not self._reader.ended:
-            await self._read()
+            await self._read(_LARGE_PIECE)
             pieces.append(self._piece(admission))
-        self._stream.read_chunk_size = usual
         self._host.bodies.forget(self)
         return b"".join(pieces)
 
@@ -217,49 +216,3 @@ def _said_of_connection(head: Head, *, keeps: bool) -> str:
     if head.minor:
         return "" if keeps else "close"
     return "Keep-Alive" if keeps else ""
-
-
-class PatientStream(IOStream):
-    """
-    A stream that stays open when its peer has said all it wants to say: the answer is still to come.
-
-    Tornado's closes as soon as it comes upon the end of what is sent, also while nobody reads.
-    """
-
-    _nothing_yet = False
-    _end_is_there = False
-
-    def expect_nothing_yet(self) -> None:
-        """
-        Wait for the loop to say that there is something to read, before the next look at it.
-
-        Who has just been answered has mostly not asked again: the look would cost a system call, and find nothing.
-        """
-        self._nothing_yet = not self._end_is_there
-
-    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
-        if self._nothing_yet:
-            self._nothing_yet = False
-            return None
-        count = super().read_from_fd(buf)
-        if count == 0 and not self.reading():
-            # The end stays there to be read; until then it must not wake the loop again and again.
-            self._end_is_there = True
-            self.io_loop.update_handler(self.fileno(), IOLoop.WRITE if self.writing() else IOLoop.ERROR)
-            return None
-        return count
-
-    def send(self, data: bytes) -> asyncio.Future[None] | None:
-        """
-        Do as `write`, without its future where the socket takes all of the data at once.
-
-        Raises:
-            StreamClosedError: There is nobody to write to.
-        """
-        sent = 0
-        if not self.closed() and not self.writing():
-            try:  # noqa: SIM105 - without a call for it, once per answer
-                sent = self.socket.send(data)
-            except OSError:
-                pass  # `write` comes upon it again, and knows what to do
-        return self.write(data[sent:]) if sent < len(data) else None

@@ -22,19 +22,20 @@ from tornado.tcpserver import TCPServer
 from router.answers import RETRY_AFTER, Answer, error_answer
 from router.bounded import write_and_close
 from router.clock import Clock
-from router.connection import Connection, PatientStream
+from router.connection import Connection
 from router.deadlines import Deadlines
 from router.ingress import Ingress
 from router.payload import dump_json
 from router.sockets import listen_on
+from router.streams import PatientStream
 from router.wire import answer_bytes
 
 log = logging.getLogger("router.listener")
 
 _LAST_SECONDS = 2.0
 
-_PIECE = 4 * 1024
-"""Bytes read from a socket at once, but for large bodies: a buffer is cleared first, and costs by its size."""
+_PIECE = 16 * 1024
+"""Bytes that Tornado reads from a socket at once: most deliveries are smaller, and a buffer costs by its size."""
 
 _TOO_MANY_CONNECTIONS = error_answer("too_many_connections", "too many connections are open already", RETRY_AFTER)
 

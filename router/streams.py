@@ -1,0 +1,105 @@
+"""Streams of the public listener: Tornado's, with a shorter way for what nearly every request is."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable
+from typing import Any
+
+from tornado.ioloop import IOLoop
+from tornado.iostream import IOStream, StreamClosedError
+
+
+class PatientStream(IOStream):
+    """
+    A stream that stays open when its peer has said all it wants to say: the answer is still to come.
+
+    Tornado's closes as soon as it comes upon the end of what is sent, also while nobody reads. And it looks at the
+    socket whenever it is asked, mostly in vain, and passes all that comes through a buffer of its own. Here what comes
+    is handed on as it is, and what is to be sent goes to the socket at once. As soon as something has to wait there,
+    Tornado takes over for good.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._loop = asyncio.get_running_loop()
+        self._asked: asyncio.Future[bytes] | None = None
+        self._most = 0
+        self._is_heard = False
+        self._is_tornados = False
+
+    def next_bytes(self, most: int) -> Awaitable[bytes]:
+        """
+        Wait for what comes next.
+
+        Raises:
+            StreamClosedError: Nothing comes any more.
+        """
+        if self._is_tornados:
+            return self.read_bytes(most, partial=True)
+        if self.closed():
+            raise StreamClosedError(real_error=self.error)
+        if not self._is_heard:
+            self._is_heard = True
+            self.io_loop.add_handler(self.socket, self._take, IOLoop.READ)
+        self._most = most
+        self._asked = self._loop.create_future()
+        return self._asked
+
+    def _take(self, _socket: socket.socket, _events: int) -> None:
+        """Something can be read, or the end is there."""
+        asked = self._asked
+        if asked is None or asked.done():
+            self._leave()  # it stays there to be read; until then it must not wake the loop again and again
+            return
+        try:
+            data = self.socket.recv(self._most)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self.error, data = error, b""
+        if data:
+            self._asked = None
+            asked.set_result(data)
+        else:
+            self.close()
+
+    def _leave(self) -> None:
+        if self._is_heard:
+            self._is_heard = False
+            self.io_loop.remove_handler(self.socket)
+
+    def send(self, data: bytes) -> asyncio.Future[None] | None:
+        """
+        Do as `write`, without its future where the socket takes all of the data at once.
+
+        Raises:
+            StreamClosedError: There is nobody to write to.
+        """
+        sent = 0
+        if not self.closed() and not self.writing():
+            try:  # noqa: SIM105 - without a call for it, once per answer
+                sent = self.socket.send(data)
+            except OSError:
+                pass  # `write` comes upon it again, and knows what to do
+        return self.write(data[sent:]) if sent < len(data) else None
+
+    def write(self, data: bytes | memoryview) -> asyncio.Future[None]:
+        self._leave()
+        self._is_tornados = True
+        return super().write(data)
+
+    def close_fd(self) -> None:
+        self._leave()
+        super().close_fd()
+        asked, self._asked = self._asked, None
+        if asked is not None and not asked.done():
+            asked.set_exception(StreamClosedError(real_error=self.error))
+
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        count = super().read_from_fd(buf)
+        if count == 0 and not self.reading():
+            self.io_loop.update_handler(self.fileno(), IOLoop.WRITE if self.writing() else IOLoop.ERROR)
+            return None
+        return count
