@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import random
+import re
 import resource
 import shutil
 import socket
@@ -707,6 +708,35 @@ async def test_a_peer_that_does_not_read_its_answers_is_closed(start: Start) -> 
         await until(connection._stream.writing)
         site.clock.advance(seconds=10)
         await until(lambda: site.listener.open_connections == 0)
+
+
+async def test_a_peer_that_reads_its_answers_late_is_served_on(start: Start) -> None:
+    """All of them arrive, and what it sends from then on is read to its end, however large."""
+    site = start()
+    loop = asyncio.get_running_loop()
+    with socket.socket() as late:
+        late.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        late.setblocking(False)
+        await loop.sock_connect(late, ("127.0.0.1", site.listener.port))
+        await until(lambda: site.listener.open_connections == 1)
+        [connection] = site.listener._connections
+        connection._stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        await loop.sock_sendall(late, b"GET /healthz HTTP/1.1\r\n\r\n" * 500)
+        await until(connection._stream.writing)
+        assert await _statuses(late, 500) == [b"200"] * 500
+        await loop.sock_sendall(late, request(b'{"page": {"id": 5, "content": "%s"}}' % (b"x" * 90_000)))
+        await loop.sock_sendall(late, request(headers=signed(delivery="d-2")))
+        assert await _statuses(late, 2) == [b"200"] * 2
+    assert [len(event.body) > 90_000 for event in site.parts.store.events] == [True, False]
+
+
+async def _statuses(peer: socket.socket, count: int) -> list[bytes]:
+    """Read until so many answers have come; their statuses."""
+    data, loop = b"", asyncio.get_running_loop()
+    async with asyncio.timeout(20):
+        while len(found := re.findall(rb"HTTP/1.1 (\d+) .*?\r\n\r\n[^\n]+\n", data, re.DOTALL)) < count:
+            data += await loop.sock_recv(peer, 65_536)
+    return found
 
 
 async def test_many_requests_at_once_leave_the_others_a_turn(start: Start) -> None:
