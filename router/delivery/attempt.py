@@ -343,7 +343,8 @@ def namespace_of(
 ) -> Mapping[str, JSON]:
     """Give what templates see for one delivery; without a directory, only the rule file's own names."""
     known = directory if directory is not None else Directory(0)
-    return words_for(event, judged.sources.get(event.source), known) | {
+    more = {
         "rule": {"name": delivery.rule},
         "destination": {"name": delivery.destination, "type": destination.type_name},
     }
+    return words_for(event, judged.sources.get(event.source), known, more)

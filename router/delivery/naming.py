@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from router.config.model import Source
 from router.errors import StoreUnavailable
 from router.events import BEFORE, NAMES, Event
-from router.messages.context import build_namespace, lazy_namespace, model_of
-from router.messages.directory import PAGES, Directory, Names, Seen
+from router.messages.context import build_namespace, lazy_namespace, model_of, words_of
+from router.messages.directory import NO_NAMES, PAGES, Directory, Names, Seen
 from router.messages.learning import id_text, lesson_of
 from router.payload import JSON
 from router.sources import DEFAULT_KIND
@@ -112,11 +113,13 @@ def directory_of(source_name: str, known: Seen) -> Directory:
     return directory
 
 
-def words_for(event: Event, source: Source | None, directory: Directory) -> dict[str, JSON]:
-    """Give what templates see of an event; `rule` and `destination` are for whoever knows them."""
+def words_for(
+    event: Event, source: Source | None, directory: Directory, more: Mapping[str, JSON] = MappingProxyType({})
+) -> Mapping[str, JSON]:
+    """Give what templates see of an event; `more` has `rule` and `destination`, from whoever knows them."""
     if source is None:
-        return build_namespace(event, DEFAULT_KIND, None)
-    return build_namespace(event, source.kind, source.site, names_of(event.source, source, directory))
+        return words_of(event, DEFAULT_KIND, None, NO_NAMES, more)
+    return words_of(event, source.kind, source.site, names_of(event.source, source, directory), more)
 
 
 def names_when_judged(event: Event, source: Source, directory: Directory | None) -> Names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC
+from types import MappingProxyType
 from urllib.parse import quote
 
 from router.events import BEFORE, Event
@@ -45,17 +46,25 @@ def build_namespace(event: Event, kind: SourceKind, site: str | None, names: Nam
     """
     known = _known(event, kind, site, names)
     if known.namespace is None:
-        lazy = LazyNamespace(event, kind, site, known)
-        words = {word: whole(lazy[word]) for word in lazy}
-        model = words[resource_and_action(event.name)[0]]
-        if isinstance(known.found, list) and isinstance(model, dict) and isinstance(model.get("items"), list):
-            model["items"] = [whole(item) for item in model["items"]]
-        known.namespace = {**words, CHANGES: lazy.changes()}
+        known.namespace = dict(Words(LazyNamespace(event, kind, site, known), known.whole))
     return known.namespace
 
 
+def words_of(
+    event: Event, kind: SourceKind, site: str | None, names: Names, more: Mapping[str, JSON]
+) -> Mapping[str, JSON]:
+    """
+    Give the same, of which what nobody asks for is not worked out: for templates, which see each word whole.
+
+    Args:
+        more: Further words.
+    """
+    known = _known(event, kind, site, names)
+    return Words(LazyNamespace(event, kind, site, known), known.whole, more)
+
+
 def lazy_namespace(event: Event, kind: SourceKind, site: str | None, names: Names = NO_NAMES) -> LazyNamespace:
-    """Give the same, of which what nobody asks for is not worked out: for conditions, which ask for few words."""
+    """Give the same for conditions, which ask for few fields of few words: no other is found out."""
     return LazyNamespace(event, kind, site, _known(event, kind, site, names))
 
 
@@ -85,12 +94,13 @@ class _Known:
     with a body of megabytes, until Python looks for rings.
     """
 
-    __slots__ = ("found", "model", "names", "namespace", "references", "words")
+    __slots__ = ("found", "model", "names", "namespace", "references", "whole", "words")
 
     def __init__(self, names: Names, payload: JSON) -> None:
         self.names = names
         self.references = References(names, payload)
         self.words: dict[str, JSON] = {}
+        self.whole: dict[str, JSON] = {}
         self.found: JSON = None
         self.model: Mapping[str, JSON] | None = None
         self.namespace: dict[str, JSON] | None = None
@@ -122,10 +132,23 @@ class LazyNamespace(Mapping[str, JSON]):
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys((self._resource, *FIXED_WORDS)))
 
+    def __contains__(self, word: object) -> bool:
+        return word == self._resource or word in FIXED_WORDS
+
     def __len__(self) -> int:
         return len({self._resource, *FIXED_WORDS})
 
-    def changes(self) -> dict[str, JSON]:
+    def whole(self, word: str) -> JSON:
+        """Find out all that there is of a word, `changes` among them."""
+        if word == CHANGES:
+            return self._changes()
+        found = whole(self[word])
+        if word == self._resource and isinstance(self._known.found, list) and isinstance(found, dict):
+            items = found.get("items")
+            found["items"] = [whole(item) for item in items] if isinstance(items, list) else items
+        return found
+
+    def _changes(self) -> dict[str, JSON]:
         """Say what the event changed; see `changes.py`."""
         before = self._event.facts.get(BEFORE)
         if not before:
@@ -157,6 +180,41 @@ class LazyNamespace(Mapping[str, JSON]):
         if word == "page":
             return references.page_of(known.model)
         return references.space_of(known.model, self["page"])
+
+
+class Words(Mapping[str, JSON]):
+    """
+    The words that templates see.
+
+    Args:
+        found: Those that were found out already; all that follow are kept there.
+        more: Further words, which go before others.
+    """
+
+    __slots__ = ("_found", "_lazy", "_more")
+
+    def __init__(
+        self, lazy: LazyNamespace, found: dict[str, JSON], more: Mapping[str, JSON] = MappingProxyType({})
+    ) -> None:
+        self._lazy = lazy
+        self._found = found
+        self._more = more
+
+    def __getitem__(self, word: str) -> JSON:
+        if word in self._more:
+            return self._more[word]
+        if word not in self._found:
+            self._found[word] = self._lazy.whole(word)
+        return self._found[word]
+
+    def __contains__(self, word: object) -> bool:
+        return word in self._more or word in self._lazy or word == CHANGES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*self._lazy, CHANGES, *self._more)))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def event_title(event_name: str) -> str:

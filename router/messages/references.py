@@ -229,7 +229,8 @@ class Referring(dict[str, JSON]):
 
     def whole(self) -> dict[str, JSON]:
         for key in sorted(self._open):  # always in the same order: so are then the keys that are new
-            self.get(key)
+            if key in self._open:  # one may lead to the next
+                self._find_out(key)
         return {key: value.whole() if isinstance(value, Referring) else value for key, value in self.items()}
 
     def _find_out(self, key: str) -> None:
