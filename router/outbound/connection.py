@@ -61,6 +61,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, place: str, most_bytes: int = MAX_ANSWER_BYTES) -> None:
         self._place = place
         self._most_bytes = most_bytes
+        self._loop = asyncio.get_running_loop()  # to ask for it is a system call in Python 3.11
         self._wire: asyncio.Transport | None = None
         self._poll = select.poll()
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
@@ -103,7 +104,7 @@ class Connection(asyncio.Protocol):
         if self._wire is None:
             raise self._no_answer()
         self._begin()
-        asked: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        asked: asyncio.Future[Answer] = self._loop.create_future()
         self._asked = asked
         try:
             if len(body) <= _PIECE:
@@ -143,7 +144,7 @@ class Connection(asyncio.Protocol):
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def pause_writing(self) -> None:
-        self._room = asyncio.get_running_loop().create_future()
+        self._room = self._loop.create_future()
 
     def resume_writing(self) -> None:
         room, self._room = self._room, None

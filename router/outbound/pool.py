@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -71,7 +72,7 @@ class Pool:
         kept = self._idle.get(origin)
         while kept:
             since, connection = kept.pop()
-            if asyncio.get_running_loop().time() - since <= self._keep_alive and connection.is_quiet:
+            if time.monotonic() - since <= self._keep_alive and connection.is_quiet:
                 return connection
             connection.abort()
         return None
@@ -81,10 +82,9 @@ class Pool:
         if self._closed or not connection.is_kept:
             connection.abort()
             return
-        loop = asyncio.get_running_loop()
-        self._idle.setdefault(origin, []).append((loop.time(), connection))
+        self._idle.setdefault(origin, []).append((time.monotonic(), connection))
         if self._timer is None:
-            self._timer = loop.call_later(self._keep_alive, self._sweep)
+            self._timer = asyncio.get_running_loop().call_later(self._keep_alive, self._sweep)
 
     async def connect(self, origin: Origin, seconds: float | None) -> Connection:
         """
@@ -137,8 +137,7 @@ class Pool:
 
     def _sweep(self) -> None:
         """Close what has been idle for too long."""
-        loop = asyncio.get_running_loop()
-        latest = loop.time() - self._keep_alive
+        latest = time.monotonic() - self._keep_alive
         for origin, kept in list(self._idle.items()):
             for since, connection in kept:
                 if since <= latest:
@@ -148,7 +147,9 @@ class Pool:
                 self._idle[origin] = young
             else:
                 del self._idle[origin]
-        self._timer = loop.call_later(self._keep_alive, self._sweep) if self._idle else None
+        self._timer = None
+        if self._idle:
+            self._timer = asyncio.get_running_loop().call_later(self._keep_alive, self._sweep)
 
     async def close(self) -> None:
         """Close all idle connections; those in use end with their requests."""
