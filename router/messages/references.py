@@ -25,7 +25,7 @@ _IN_A_PAGE = frozenset({*PERSONS, "space"})
 """References that are followed; what a page has as its own `page` is not, or a body could lead on without end."""
 _FOLLOWED = _IN_A_PAGE | {"page"}
 _PARENT, _PARENT_ID = "parent", "parentId"
-_FOUND_OUT = {PAGES: frozenset({*_OF_PAGE, _PARENT, _PARENT_ID}), SPACES: frozenset(_OF_SPACE)}
+_KNOWN = {PAGES: frozenset({*_OF_PAGE, _PARENT_ID}), SPACES: frozenset(_OF_SPACE)}
 """Fields of pages and spaces that may be known where a body does not tell them."""
 _KINDS = {"page": PAGES, "space": SPACES}
 _OURS = frozenset({"name", "slack", "mention"})
@@ -151,36 +151,29 @@ class References:
                 space = {"id": id_value(known)}
         return self.space(space)
 
-    def find_out(self, kind: str | None, field: str, model: Model) -> JSON:
-        """
-        Find what a field of a model stands for, or what is known of it elsewhere; None for nothing beyond the body.
+    def known_of(self, kind: str, model: Model) -> dict[str, JSON]:
+        """Give the fields of a page or a space that its body does not tell, as far as they are known."""
+        learned, given = self.known(kind, model.get("id"))
+        if kind == SPACES:
+            name = given.get("name") or _text(model.get("name")) or _text(model.get("title")) or learned.get("name")
+            code = given.get("code") or _text(model.get("code")) or learned.get("code")
+            return {**({"name": name} if name else {}), **({"code": code} if code else {})}
+        found = {field: learned[field] for field in _OF_PAGE if learned.get(field) and not _text(model.get(field))}
+        if _PARENT in learned and _PARENT_ID not in model:
+            found[_PARENT_ID] = id_value(learned[_PARENT])
+        return found
 
-        Args:
-            kind: Of the model, where it is a page or a space.
-        """
+    def followed(self, field: str, model: Model) -> JSON:
+        """Give what a field of a model refers to; None where it refers to nothing."""
         if field in PERSONS:
             reference = _referenced(model.get(field), "userId")
             return None if reference is None else self.person(reference)
-        if kind == SPACES and field in _OF_SPACE:
-            return self._of_space(field, model)
-        if kind == PAGES and field != "space":
-            return self._of_page(field, model)
+        if field == _PARENT:
+            parent = id_text(model.get(_PARENT_ID))
+            return None if parent is None else {**self.look(PAGES, parent), "id": model.get(_PARENT_ID)}
         if not isinstance(model.get(field), dict):
             return None
         return self.space_of(model, None) if field == "space" else self.page_of(model)
-
-    def _of_space(self, field: str, space: Model) -> JSON:
-        learned, given = self.known(SPACES, space.get("id"))
-        told = _text(space.get(field)) or (_text(space.get("title")) if field == "name" else "")
-        return given.get(field) or told or learned.get(field)
-
-    def _of_page(self, field: str, page: Model) -> JSON:
-        if field == _PARENT:
-            parent = id_text(page.get(_PARENT_ID))
-            return None if parent is None else {**self.look(PAGES, parent), "id": page.get(_PARENT_ID)}
-        if field == _PARENT_ID:
-            return None if field in page else id_value(self.known(PAGES, page.get("id"))[0].get("parent"))
-        return None if _text(page.get(field)) else self.known(PAGES, page.get("id"))[0].get(field)
 
     def _referred(self, word: str, plural: str, model: Model) -> dict[str, JSON] | None:
         """The object that a model refers to by `word` or `wordId`, with what the body tells of it elsewhere."""
@@ -210,34 +203,44 @@ class Referring(dict[str, JSON]):
     `whole` has it all; templates see that.
     """
 
-    __slots__ = ("_kind", "_open", "_references")
+    __slots__ = ("_kind", "_references", "_unfollowed")
 
     def __init__(
         self, references: References, kind: str | None, model: Model, followed: frozenset[str] = frozenset()
     ) -> None:
         super().__init__(model)
         self._references = references
-        self._kind = kind
-        self._open = {field for field in followed if field in model}
-        if kind is not None:
-            self._open |= _FOUND_OUT[kind]
+        self._kind = kind  # None also where all is known that will be
+        self._unfollowed = {field for field in followed if field in model}
+        if kind == PAGES:
+            self._unfollowed.add(_PARENT)
 
     def get(self, key: str, default: JSON = None) -> JSON:
-        if key in self._open:
-            self._find_out(key)
+        if key in self._unfollowed:
+            self._follow(key)
+        elif self._kind is not None and key in _KNOWN[self._kind]:
+            # Of a space, the rule file's name goes before that of the body.
+            own = super().get(key) if self._kind == PAGES else None
+            if not _text(own):
+                self._ask()
         return super().get(key, default)
 
     def whole(self) -> dict[str, JSON]:
-        for key in sorted(self._open):  # always in the same order: so are then the keys that are new
-            if key in self._open:  # one may lead to the next
-                self._find_out(key)
+        self._ask()
+        for key in sorted(self._unfollowed):  # always in the same order: so are then the keys that are new
+            self._follow(key)
         return {key: value.whole() if isinstance(value, Referring) else value for key, value in self.items()}
 
-    def _find_out(self, key: str) -> None:
-        self._open.discard(key)
-        found = self._references.find_out(self._kind, key, self)
-        if found is not None:
-            self[key] = found
+    def _ask(self) -> None:
+        kind, self._kind = self._kind, None
+        if kind is not None:
+            self.update(self._references.known_of(kind, self))
+
+    def _follow(self, key: str) -> None:
+        self._unfollowed.discard(key)
+        followed = self._references.followed(key, self)
+        if followed is not None:
+            self[key] = followed
 
 
 def whole(value: JSON) -> JSON:
