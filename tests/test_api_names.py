@@ -371,6 +371,7 @@ async def test_a_burst_of_messages_waits_two_seconds_in_all(api: SpacesApi, tmp_
         await api.until_asked(2 + 6)
         router.clock.advance(seconds=0.1)
         await api.until_asked(2 + 8)
+        await until(lambda: all(router.app.directory.find("spaces", "pages", str(number)) for number in range(1, 6)))
         router.clock.advance(seconds=1.8)
         await until(lambda: router.app.directory.find("spaces", "pages", "6"))
         await pass_time(router, 0.1)
