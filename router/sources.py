@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from types import MappingProxyType
 
@@ -39,6 +39,7 @@ def is_event_name(text: str) -> bool:
     return len(text) <= LONGEST_EVENT_NAME and _EVENT_NAME.fullmatch(text) is not None
 
 
+@lru_cache(maxsize=1024)
 def resource_and_action(event_name: str) -> tuple[str, str]:
     """Split `page.updated.moved` into `page` and `updated.moved`, in lower case; the action may be empty."""
     resource, _, action = event_name.lower().partition(".")
