@@ -25,6 +25,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
+from processes import ROOT, as_installed, compile_router
 
 from router.clock import SystemClock
 from router.config.load import load
@@ -36,7 +37,6 @@ from router.messages.directory import Directory
 from router.samples import sample
 from router.store.sqlite import SqliteStore
 
-ROOT = Path(__file__).parent.parent
 RULES = ROOT / "rules.example.yaml"
 COMMAND = Path(sys.executable).parent / "spaces-router"
 
@@ -131,6 +131,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a folder for the store, which is made if it is not there")
     parser.add_argument("--format", default="text", choices=("text", "json"))
     arguments = parser.parse_args()
+    compile_router()
     with tempfile.TemporaryDirectory() as scratch:
         data = arguments.data or Path(scratch) / "data"
         if not (data / "router.db").exists():
@@ -139,7 +140,7 @@ def main() -> None:
         for name, path in changed(Path(scratch)).items():
             started, before = time.monotonic(), os.times().children_user
             command = [COMMAND, "backtest", path, "--data", data, "--since", "30d", "--format", arguments.format]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            done = subprocess.run(command, check=True, capture_output=True, text=True, env=as_installed())
             seconds, processor = time.monotonic() - started, os.times().children_user - before
             peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
             print(f"{name}: {seconds:.1f} s ({processor:.1f} s of processor time), {peak:.0f} MB at most")

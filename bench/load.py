@@ -8,11 +8,10 @@ import re
 import subprocess
 import time
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from processes import LOAD_CORE, pinned, processor_seconds
+from processes import LOAD_CORE, pinned
 
 from router.clients import make_http_client
 from router.signature import sign
@@ -40,6 +39,7 @@ local signatures = {
 }
 local n = 0
 local answered = 0
+init = function(args) n = tonumber(args[1]) end
 request = function()
   n = n + 1
   local k = (n - 1) %% %(bodies)d
@@ -58,20 +58,6 @@ end
 """
 
 
-@dataclass(frozen=True)
-class Load:
-    """
-    What a server did under load.
-
-    Attributes:
-        rate: Requests per second.
-        cost: Microseconds of a processor per request.
-    """
-
-    rate: float
-    cost: float
-
-
 def write_script(folder: Path, *, stop_after: int | None = None) -> Path:
     """A script for wrk that posts signed deliveries, each with a body and an id of its own."""
     head = f'{{"page":{json.dumps(_PAGE)},"n":'
@@ -82,33 +68,31 @@ def write_script(folder: Path, *, stop_after: int | None = None) -> Path:
     return script
 
 
-def post(url: str, pid: int, script: Path, seconds: int) -> Load:
+def post(url: str, script: Path, first: int, seconds: int) -> tuple[int, float]:
     """
-    Post as fast as answers come.
+    Post as fast as answers come; how many were answered, and in how many seconds.
 
     Args:
-        pid: Of the server.
+        first: Number behind which the ids of the deliveries begin, and which bodies they have.
     """
-    before = processor_seconds(pid)
-    told = _wrk(url, script, seconds)
-    used = processor_seconds(pid) - before
+    told = _wrk(url, script, first, seconds)
     if "Non-2xx" in told or "Socket errors" in told:
         raise SystemExit(f"not every request was answered 200:\n{told}")
     found = re.search(r"(\d+) requests in [^\n]*", told)
     rate = re.search(r"Requests/sec: +([\d.]+)", told)
     assert found
     assert rate
-    return Load(float(rate[1]), used / int(found[1]) * 1e6)
+    return int(found[1]), int(found[1]) / float(rate[1])
 
 
 def post_all(url: str, script: Path) -> None:
     """Post as many as the script was written for; each has to be answered 200."""
-    _wrk(url, script, 3600)
+    _wrk(url, script, 0, 3600)
 
 
-def _wrk(url: str, script: Path, seconds: int) -> str:
+def _wrk(url: str, script: Path, first: int, seconds: int) -> str:
     """Run wrk; what it prints, which is nothing where the script ends it."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(script), url]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(script), url, "--", str(first)]
     return subprocess.run(pinned(LOAD_CORE, *command), capture_output=True, text=True, check=True).stdout
 
 

@@ -90,6 +90,19 @@ def _loaded(arguments: list[str]) -> set[str]:
     return set(done.stdout.split())
 
 
+def test_no_other_package_takes_part_in_reading_a_rule_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that is installed beside the router, and plugs into its model library, is never loaded."""
+    (tmp_path / "curious.py").write_text("print('loaded')\nplugin = None\n")
+    (tmp_path / "curious-1.0.dist-info").mkdir()
+    (tmp_path / "curious-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: curious\nVersion: 1.0\n")
+    (tmp_path / "curious-1.0.dist-info" / "entry_points.txt").write_text("[pydantic]\nits = curious:plugin\n")
+    monkeypatch.delenv("PYDANTIC_DISABLE_PLUGINS", raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    told = run("check", str(Path(__file__).parent.parent / "rules.example.yaml"))
+    assert told.returncode == 0
+    assert "loaded" not in told.stdout
+
+
 def test_version() -> None:
     """--version names product and version."""
     result = invoke("--version")

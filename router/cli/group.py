@@ -77,6 +77,9 @@ class _Commands(click.Group):
             # Where a locale has no way to write a title, the command must not fail for it.
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
+        # Rule files are checked by pydantic alone. It would look through all packages that are installed for some that
+        # want a part in it, and what they would get to see is full of secrets.
+        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
         return super().main(*args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature

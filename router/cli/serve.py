@@ -16,6 +16,7 @@ import click
 from router.cli.addresses import AddressType, admin_token, admin_token_file
 from router.cli.group import BadConfiguration, Failed
 from router.cli.options import LOG_LEVELS, DurationType, SizeType, data_folder, rules_file, setting
+from router.collecting import uncollected
 from router.config.settings import (
     DEFAULT_MAX_BODY,
     DEFAULT_QUEUE_LIMIT,
@@ -155,8 +156,9 @@ def run(settings: Settings, environ: Mapping[str, str]) -> int:
         BadConfiguration: The rule file cannot be used; its problems are said on standard error.
         Failed: The store or an address is not to be had.
     """
-    from router.app import serve  # noqa: PLC0415 - the whole program, which `--help` need not wait for
-    from router.config.problems import ConfigurationInvalid, format_text, summary  # noqa: PLC0415
+    with uncollected():
+        from router.app import serve  # noqa: PLC0415 - the whole program, which `--help` need not wait for
+        from router.config.problems import ConfigurationInvalid, format_text, summary  # noqa: PLC0415
 
     try:
         return serve(settings, environ)
