@@ -51,6 +51,7 @@ _BREAKS = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0),
 }
 
 _BLANK = vars(logging.makeLogRecord({"filename": "-", "module": "-", "pathname": "-", "processName": None}))
+"""What a record has that no line shows; the formatters of others may ask for it."""
 
 
 def _make_record(
@@ -67,7 +68,9 @@ def _make_record(
     if args and len(args) == 1 and args[0] and isinstance(args[0], Mapping):
         args = args[0]  # for a text that asks for values by their names
     told["name"], told["msg"], told["args"], told["exc_info"] = name, message, args, trouble
-    told["levelno"], told["levelname"], told["created"] = level, logging.getLevelName(level), time.time()
+    told["levelno"], told["levelname"] = level, logging.getLevelName(level)
+    told["created"] = now = time.time()
+    told["msecs"] = now % 1 * 1000
     return record
 
 

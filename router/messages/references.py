@@ -218,12 +218,14 @@ class Referring(dict[str, JSON]):
     def get(self, key: str, default: JSON = None) -> JSON:
         if key in self._unfollowed:
             self._follow(key)
-        elif self._kind is not None and key in _KNOWN[self._kind]:
-            # Of a space, the rule file's name goes before that of the body.
-            own = super().get(key) if self._kind == PAGES else None
-            if not _text(own):
-                self._ask()
+        elif self._kind is not None and key in _KNOWN[self._kind] and not self._is_told(key):
+            self._ask()
         return super().get(key, default)
+
+    def _is_told(self, key: str) -> bool:
+        """Whether the body says it; of a space, the rule file goes before the body."""
+        own = super().get(key)
+        return self._kind == PAGES and (bool(_text(own)) or is_id(own))
 
     def whole(self) -> dict[str, JSON]:
         self._ask()

@@ -303,7 +303,7 @@ class GroupCommit:
             log.error("store.outcomes_unwritten", extra={"waiting": len(self._queue), "hint": hint})
 
     async def _in_thread(self, call: Callable[[], Any]) -> Any:
-        return await self._loop.run_in_executor(self._thread, call)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
 
 def _resolve(future: asyncio.Future[Any], result: Any) -> None:

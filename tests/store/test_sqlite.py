@@ -465,6 +465,22 @@ class TestDurable:
         await asyncio.gather(*(store.accept(values.event(body=b"[%d]" % number), []) for number in range(100)))
         assert disk.journal.count("sync") - before <= 2
 
+    async def test_a_commit_waits_for_those_on_their_way(self, opened: Open, values: Values) -> None:
+        """Requests that each turn of the loop brings share a commit; one that stays alone waits for nobody."""
+        store = await opened()
+
+        async def arrive(turn: int) -> None:
+            for _ in range(turn):
+                await asyncio.sleep(0)
+            await store.accept(values.event(body=b"[%d]" % turn), [])
+
+        await asyncio.gather(*map(arrive, range(5)))
+        operations = store.figures.commit_operations
+        assert (operations.count, operations.total) == (1, 5)
+        alone = asyncio.ensure_future(arrive(0))
+        await asyncio.gather(alone, arrive(4))
+        assert (operations.count, operations.total) == (3, 7)
+
     async def test_large_bodies_are_spread_over_commits(self, opened: Open, values: Values) -> None:
         """A commit stays within 16 MiB, so that many large bodies together cannot fill the memory."""
         disk = FailingDisk()
