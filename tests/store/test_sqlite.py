@@ -152,6 +152,12 @@ class TestFile:
         assert await asked == event
         assert {file.name for file in path.parent.iterdir()} == {"router.db", "router.db.lock"}
 
+    async def test_a_store_that_was_never_opened_can_be_closed(self, path: Path, clock: Clock) -> None:
+        """As where something else fails before it; it leaves no file behind."""
+        store = SqliteStore(path, clock)
+        await store.close()
+        assert not path.exists()
+
     async def test_a_closed_store_cannot_be_read(self, opened: Open) -> None:
         """Whoever still asks is told so, and does not wait for ever."""
         store = await opened()
