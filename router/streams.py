@@ -100,6 +100,7 @@ class PatientStream(IOStream):
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
         count = super().read_from_fd(buf)
         if count == 0 and not self.reading():
+            # The end stays there to be read; until then it must not wake the loop again and again.
             self.io_loop.update_handler(self.fileno(), IOLoop.WRITE if self.writing() else IOLoop.ERROR)
             return None
         return count

@@ -274,13 +274,11 @@ def _line_end(data: bytes, at: int) -> int:
 
 def _fields(text: str) -> dict[str, str]:
     """Read field lines that are known to be well-formed; names in lower case."""
-    lines = [line.partition(":") for line in text.split("\r\n")]
-    fields = {name.lower(): value.strip(" \t") for name, _, value in lines}
-    if len(fields) < len(lines):  # some name comes twice
-        fields.clear()
-        for name, _, value in lines:
-            key, said = name.lower(), value.strip(" \t")
-            fields[key] = f"{fields[key]},{said}" if key in fields else said
+    fields: dict[str, str] = {}
+    for line in text.split("\r\n"):
+        name, _, value = line.partition(":")
+        name, value = name.lower(), value.strip(" \t")
+        fields[name] = f"{fields[name]},{value}" if name in fields else value
     return fields
 
 

@@ -58,11 +58,11 @@ def test_the_event_itself_is_described() -> None:
 
 
 def test_an_event_is_taken_apart_once() -> None:
-    """Judging it and writing all of its messages share one namespace; another site has links of its own."""
+    """Judging it and writing all of its messages share what was found out; another site has links of its own."""
     event = make_event("page.updated", {"page": {"id": 1}})
-    namespace = build_namespace(event, SPACES, SITE)
-    assert build_namespace(event, SPACES, SITE) is namespace
-    assert build_namespace(event, SPACES, "other.teamwork.com") is not namespace
+    page = build_namespace(event, SPACES, SITE)["page"]
+    assert build_namespace(event, SPACES, SITE)["page"] is page
+    assert build_namespace(event, SPACES, "other.teamwork.com")["page"] is not page
 
 
 def test_what_is_found_out_of_an_event_goes_with_it() -> None:

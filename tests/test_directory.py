@@ -205,11 +205,11 @@ class TestMemory:
         """The same facts told again change nothing."""
         directory, event = Directory(), make_event("page.updated", page())
         directory.learn("spaces", "users", "9", {"name": "Ada"})
-        first = build_namespace(event, SPACES, SITE, directory.names("spaces", GIVEN))
+        first = build_namespace(event, SPACES, SITE, directory.names("spaces", GIVEN))["page"]
         directory.learn("spaces", "users", "9", {"name": "Ada"})
-        assert build_namespace(event, SPACES, SITE, directory.names("spaces", GIVEN)) is first
+        assert build_namespace(event, SPACES, SITE, directory.names("spaces", GIVEN))["page"] is first
         directory.learn("spaces", "spaces", "42", {"name": "Eng"})
-        assert build_namespace(event, SPACES, SITE, directory.names("spaces", GIVEN)) is not first
+        assert build_namespace(event, SPACES, SITE, directory.names("spaces", GIVEN))["page"] is not first
 
     def test_words_of_one_memory_are_not_those_of_another(self) -> None:
         """A preview looks at a copy: its versions are counted apart, and may be the same or less."""

@@ -693,19 +693,26 @@ async def test_a_slow_head_is_closed(start: Start) -> None:
     assert site.listener.open_connections == 1
 
 
-async def test_a_peer_that_does_not_read_its_answers_is_closed(start: Start) -> None:
-    """Nothing more of it is answered meanwhile, and its time is that of a head."""
-    site = start()
+@contextlib.asynccontextmanager
+async def asking_without_reading(site: Site) -> AsyncIterator[socket.socket]:
+    """A peer that has asked 500 times, and has more answers coming than there is room for on the way."""
     loop = asyncio.get_running_loop()
-    with socket.socket() as greedy:
-        greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        greedy.setblocking(False)
-        await loop.sock_connect(greedy, ("127.0.0.1", site.listener.port))
+    with socket.socket() as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer.setblocking(False)
+        await loop.sock_connect(peer, ("127.0.0.1", site.listener.port))
         await until(lambda: site.listener.open_connections == 1)
         [connection] = site.listener._connections
         connection._stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        await loop.sock_sendall(greedy, b"GET /healthz HTTP/1.1\r\n\r\n" * 500)
+        await loop.sock_sendall(peer, b"GET /healthz HTTP/1.1\r\n\r\n" * 500)
         await until(connection._stream.writing)
+        yield peer
+
+
+async def test_a_peer_that_does_not_read_its_answers_is_closed(start: Start) -> None:
+    """Nothing more of it is answered meanwhile, and its time is that of a head."""
+    site = start()
+    async with asking_without_reading(site):
         site.clock.advance(seconds=10)
         await until(lambda: site.listener.open_connections == 0)
 
@@ -714,15 +721,7 @@ async def test_a_peer_that_reads_its_answers_late_is_served_on(start: Start) -> 
     """All of them arrive, and what it sends from then on is read to its end, however large."""
     site = start()
     loop = asyncio.get_running_loop()
-    with socket.socket() as late:
-        late.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        late.setblocking(False)
-        await loop.sock_connect(late, ("127.0.0.1", site.listener.port))
-        await until(lambda: site.listener.open_connections == 1)
-        [connection] = site.listener._connections
-        connection._stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        await loop.sock_sendall(late, b"GET /healthz HTTP/1.1\r\n\r\n" * 500)
-        await until(connection._stream.writing)
+    async with asking_without_reading(site) as late:
         assert await _statuses(late, 500) == [b"200"] * 500
         await loop.sock_sendall(late, request(b'{"page": {"id": 5, "content": "%s"}}' % (b"x" * 90_000)))
         await loop.sock_sendall(late, request(headers=signed(delivery="d-2")))

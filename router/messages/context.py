@@ -44,14 +44,15 @@ def build_namespace(event: Event, kind: SourceKind, site: str | None, names: Nam
         `names` tell. Built once for each event, for judging it and for all its messages, and the payload's own objects
         stand in it: nobody may change anything of it.
     """
-    known = _known(event, kind, site, names)
-    if known.namespace is None:
-        known.namespace = dict(Words(LazyNamespace(event, kind, site, known), known.whole))
-    return known.namespace
+    return dict(words_of(event, kind, site, names))
 
 
 def words_of(
-    event: Event, kind: SourceKind, site: str | None, names: Names, more: Mapping[str, JSON]
+    event: Event,
+    kind: SourceKind,
+    site: str | None,
+    names: Names,
+    more: Mapping[str, JSON] = MappingProxyType({}),
 ) -> Mapping[str, JSON]:
     """
     Give the same, of which what nobody asks for is not worked out: for templates, which see each word whole.
@@ -94,7 +95,7 @@ class _Known:
     with a body of megabytes, until Python looks for rings.
     """
 
-    __slots__ = ("found", "model", "names", "namespace", "references", "whole", "words")
+    __slots__ = ("found", "model", "names", "references", "whole", "words")
 
     def __init__(self, names: Names, payload: JSON) -> None:
         self.names = names
@@ -103,7 +104,6 @@ class _Known:
         self.whole: dict[str, JSON] = {}
         self.found: JSON = None
         self.model: Mapping[str, JSON] | None = None
-        self.namespace: dict[str, JSON] | None = None
 
 
 class LazyNamespace(Mapping[str, JSON]):
@@ -143,9 +143,8 @@ class LazyNamespace(Mapping[str, JSON]):
         if word == CHANGES:
             return self._changes()
         found = whole(self[word])
-        if word == self._resource and isinstance(self._known.found, list) and isinstance(found, dict):
-            items = found.get("items")
-            found["items"] = [whole(item) for item in items] if isinstance(items, list) else items
+        if word == self._resource and isinstance(self._known.found, list):
+            found["items"] = [whole(item) for item in found["items"]]
         return found
 
     def _changes(self) -> dict[str, JSON]:
@@ -193,9 +192,7 @@ class Words(Mapping[str, JSON]):
 
     __slots__ = ("_found", "_lazy", "_more")
 
-    def __init__(
-        self, lazy: LazyNamespace, found: dict[str, JSON], more: Mapping[str, JSON] = MappingProxyType({})
-    ) -> None:
+    def __init__(self, lazy: LazyNamespace, found: dict[str, JSON], more: Mapping[str, JSON]) -> None:
         self._lazy = lazy
         self._found = found
         self._more = more
