@@ -123,6 +123,25 @@ async def test_a_log_that_cannot_be_written_stops_nothing(stream: Stream, capsys
     assert stream.actions[-1] == ["third"]
 
 
+class Unspeakable:
+    """Cannot be made a text."""
+
+    def __str__(self) -> str:
+        raise ValueError("no words for this")
+
+
+async def test_a_line_that_cannot_be_made_takes_no_other_along(
+    stream: Stream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bug in what one line tells must not cost those of the same turn."""
+    log.info("first")
+    log.info("second", extra={"value": Unspeakable()})
+    log.info("third")
+    await asyncio.sleep(0)
+    assert stream.actions == [["first", "third"]]
+    assert "no words for this" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("value", "written"),
     [
