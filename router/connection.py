@@ -154,13 +154,13 @@ class Connection:
             self._part(decision, is_head=is_head)
             return False
         keeps = head.keeps_connection and not self._host.is_stopping
-        await self._write(self._host.encode(decision, _said_of_connection(head, keeps=keeps), is_head=is_head))
+        data = self._host.encode(decision, _said_of_connection(head, keeps=keeps), is_head=is_head)
+        await self._written(self._send(data) if keeps else self._stream.write(data))
         if not keeps:
             self.close()
         return keeps
 
-    async def _write(self, data: bytes) -> None:
-        written = self._send(data)
+    async def _written(self, written: asyncio.Future[None] | None) -> None:
         if written is not None and not written.done():
             self._host.heads.watch(self)  # who does not read its answers has no more time than who does not ask
             await written

@@ -27,7 +27,7 @@ from router.deadlines import Deadlines
 from router.ingress import Ingress
 from router.payload import dump_json
 from router.sockets import listen_on
-from router.streams import PatientStream
+from router.streams import Outbox, PatientStream
 from router.wire import answer_bytes
 
 log = logging.getLogger("router.listener")
@@ -239,10 +239,11 @@ class _Server(TCPServer):
     def __init__(self, listener: Listener, tls: ssl.SSLContext | None) -> None:
         super().__init__(tls, max_buffer_size=listener.bounds.buffered_bytes, read_chunk_size=_PIECE)
         self._listener = listener
+        self._outbox = Outbox()
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
         if not isinstance(stream, SSLIOStream):
-            stream = PatientStream(stream.socket, self.max_buffer_size, self.read_chunk_size)
+            stream = PatientStream(self._outbox, stream.socket, self.max_buffer_size, self.read_chunk_size)
         stream.set_nodelay(True)  # an answer is one write, so nothing is gained by holding back
         self._listener.connect(stream, str(address[0]) if address else "")
 
