@@ -491,6 +491,19 @@ async def test_each_event_is_judged_by_exactly_one_rule_set() -> None:
     assert [deliveries[0].destination for _, deliveries in built.store.stored] == ["docs", "audit"]
 
 
+async def test_an_event_that_was_read_before_a_reload_and_judged_after_it_names_the_new_rules() -> None:
+    """What is looked up later, for a retry or an explanation, are the rules that judged it."""
+    built = parts()
+    source = built.rules.sources["spaces"]
+    answer = asyncio.ensure_future(built.ingress.accept(source, signed(), PAGE))
+    await asyncio.sleep(0)
+    built.rules = configuration(RULES.replace("to: docs", "to: audit"))
+    assert (await answer).status == 200
+    [(event, deliveries)] = built.lanes.handed_over
+    assert event.ruleset == built.rules.hash
+    assert [(delivery.destination, delivery.ruleset) for delivery in deliveries] == [("audit", built.rules.hash)]
+
+
 async def test_conditions_see_the_body() -> None:
     """A rule with `when` matches by what the body says."""
     built = parts()
