@@ -129,7 +129,8 @@ class PatientStream(IOStream):
 
     def close_fd(self) -> None:
         self._leave()
-        self._send_now()
+        if self._said:
+            self._send_now()
         super().close_fd()
         asked, self._asked = self._asked, None
         if asked is not None and not asked.done():
