@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import signal
@@ -351,6 +352,25 @@ def test_several_processes_find_the_same(long: Path) -> None:
     texts = [run(*command, "--jobs", jobs).stdout for jobs in ("1", "2")]
     assert texts[0] == texts[1]
     assert "all → log: 1,500 messages would read differently; the newest 3:" in texts[0]
+
+
+@pytest.mark.skipif(
+    not Path("/proc/thread-self/children").exists(), reason="the system does not tell which processes a program started"
+)
+def test_ctrl_c_at_the_very_beginning_is_no_failure(long: Path) -> None:
+    """A terminal sends it to all processes at once, also to those that are still loading the program."""
+    command = (str(COMMAND), "backtest", str(long / "new.yaml"), "--data", str(long / "data"), "--since", OLD)
+    with subprocess.Popen(
+        [*command, "--jobs", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while process.poll() is None and len(children.read_text().split()) < 2:  # the first only cleans up behind all
+            pass
+        os.killpg(process.pid, signal.SIGINT)
+        shown, noise = process.communicate()
+    assert (process.returncode, shown.splitlines()[0]) == (1, "Stopped before an event was compared."), noise
+    assert "Traceback" not in noise
+    assert "Error" not in noise
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import replace
 
 from router.cli.backtest_tally import Group
@@ -61,7 +62,8 @@ def parts(worker: Worker, span: Span, processes: int, done_with: DoneWith, inter
     try:
         while not interrupt.has_come():
             while len(under_way) < processes * _AHEAD and (task := next(tasks, None)) is not None:
-                under_way.append(pool.submit(_work, task))
+                with _deaf_children():
+                    under_way.append(pool.submit(_work, task))
             if not under_way:
                 return
             if wait([under_way[0]], _LOOK_SECONDS).done:
@@ -73,6 +75,16 @@ def parts(worker: Worker, span: Span, processes: int, done_with: DoneWith, inter
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Let processes that are started meanwhile never hear Ctrl-C, as soon as they are there: we do, and end them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _spans(worker: Worker, span: Span) -> Iterator[Span]:
@@ -93,7 +105,6 @@ _told: list[tuple[Wish, tuple[str, str]]] = []
 
 
 def _begin(wish: Wish, hashes: tuple[str, str]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us is told, and ends us
     _told.append((wish, hashes))
 
 

@@ -96,11 +96,14 @@ class Report:
 
     def _heading(self) -> Iterator[str]:
         tally, both = self._tally, self._both
+        is_empty = not tally.events and not tally.illegible
         if not self._is_complete:
             stopped = "Stopped: what follows is of the newest events alone, as far as they were compared."
-            yield click.style(paragraph(stopped), fg="yellow")
+            yield click.style(paragraph("Stopped before an event was compared." if is_empty else stopped), fg="yellow")
+            if is_empty:
+                return
             yield ""
-        if not tally.events and not tally.illegible:
+        if is_empty:
             of_names = f" with a name like {plain(self._pattern)}" if self._pattern is not None else ""
             since = f"No event to compare{of_names} came since {local(self._since)}"
             yield paragraph(f"{since}; --since goes back further, such as --since 30d.")
