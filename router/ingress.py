@@ -106,6 +106,7 @@ class Ingress:
         self._refusals = Refusals(clock)
         self._turns = Turns()
         self._stopping = False
+        self._under_way = 0
         self.intake = Intake(limits.unfinished_bytes)
         self.counts = Counts()
         self.arrivals: dict[str, datetime] = {}
@@ -182,6 +183,7 @@ class Ingress:
     async def accept(self, source: Source, headers: Mapping[str, str], body: bytes, peer: str = "") -> Answer:
         """Verify, parse, judge and store a request; whatever happens, there is an answer."""
         received = _Received(source, headers, body, peer)
+        self._under_way += 1
         try:
             return await self._decide(received)
         except SignatureMismatch:
@@ -192,6 +194,8 @@ class Ingress:
             # A bug of ours. Nothing was promised, so the sender tries again, and an upgrade may cure it.
             log.exception("event.failed", extra={"source": source.name, "size": len(body), "peer": peer})
             return self._unavailable("failed", "the router failed on this event; its log says why", source.name, peer)
+        finally:
+            self._under_way -= 1
 
     async def _decide(self, received: _Received) -> Answer:
         source = received.source
@@ -212,9 +216,10 @@ class Ingress:
             )
         except (UnreadableBody, BadEventName) as error:
             return await self._reject(received, error)
-        # All requests of this turn are read before the first of them is judged, while what that needs stays in the
-        # processor's cache: this saves 5 to 8 % of the time of a request.
-        await asyncio.sleep(0)
+        if self._under_way > 1:
+            # All requests of this turn are read before the first of them is judged, while what that needs stays in the
+            # processor's cache: this saves 5 to 8 % of the time of a request.
+            await asyncio.sleep(0)
         return await self._store_judged(event, facts, received)
 
     async def _store_judged(self, event: Event, facts: dict[str, Any], received: _Received) -> Answer:

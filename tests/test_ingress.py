@@ -494,14 +494,18 @@ async def test_each_event_is_judged_by_exactly_one_rule_set() -> None:
 async def test_an_event_that_was_read_before_a_reload_and_judged_after_it_names_the_new_rules() -> None:
     """What is looked up later, for a retry or an explanation, are the rules that judged it."""
     built = parts()
-    source = built.rules.sources["spaces"]
-    answer = asyncio.ensure_future(built.ingress.accept(source, signed(), PAGE))
-    await asyncio.sleep(0)
+    gates: list[asyncio.Future[None]] = [asyncio.get_running_loop().create_future() for _ in range(2)]
+    built.store.gates = list(gates)
+    old = built.rules
+    waiting = [asyncio.ensure_future(deliver(built, headers=signed(delivery=f"d-{number}"))) for number in range(2)]
+    await asyncio.sleep(0)  # the first is being stored, and the second is read
     built.rules = configuration(RULES.replace("to: docs", "to: audit"))
-    assert (await answer).status == 200
-    [(event, deliveries)] = built.lanes.handed_over
-    assert event.ruleset == built.rules.hash
-    assert [(delivery.destination, delivery.ruleset) for delivery in deliveries] == [("audit", built.rules.hash)]
+    for gate in gates:
+        gate.set_result(None)
+    assert [(await answer).status for answer in waiting] == [200, 200]
+    assert [event.ruleset for event in built.store.events] == [old.hash, built.rules.hash]
+    judged = [(delivery.destination, delivery.ruleset) for _, [delivery] in built.store.stored]
+    assert judged == [("docs", old.hash), ("audit", built.rules.hash)]
 
 
 async def test_conditions_see_the_body() -> None:
