@@ -142,16 +142,33 @@ _TELLING = ("code", "name", "email", "title")
 
 def kind_of_field(path: Sequence[Step]) -> Kind | None:
     """Say what a field holds, a list of them each; None where nothing says so."""
+    kind = _KINDS.get(str(path[-1])) if _shape_at(path) is Leaf.VALUE and len(path) > 1 else None
+    return None if kind is Kind.NUMBER and path[0] in _OF_THE_ROUTER else kind
+
+
+def fields_below(path: Sequence[str], *, as_number: bool) -> list[str]:
+    """
+    List the fields to ask for in the place of an object, which is equal to nothing; none where a path leads elsewhere.
+
+    Args:
+        as_number: Those that hold a number, not a text.
+    """
+    shape = _shape_at(path)
+    fields = shape if isinstance(shape, Mapping) else {}
+    return [".".join((*path, word)) for word in (("id",) if as_number else _TELLING) if word in fields][:2]
+
+
+def _shape_at(path: Sequence[Step]) -> Shape:
+    """What a path leads to; what nobody documents may hold anything."""
     shape: Shape = _WORDS.get(str(path[0]), Leaf.OPEN)
     for step in path[1:]:
         while isinstance(shape, Many) and not _is_number(step):
             shape = shape.of
         below = _below(shape, step)
-        if below is None or below is Leaf.OPEN:
-            return None
+        if below is None:
+            return Leaf.OPEN
         shape = below
-    kind = _KINDS.get(str(path[-1])) if shape is Leaf.VALUE and len(path) > 1 else None
-    return None if kind is Kind.NUMBER and path[0] in _OF_THE_ROUTER else kind
+    return shape
 
 
 def telling_fields(path: Sequence[str]) -> list[str]:

@@ -39,7 +39,7 @@ async def test_the_set_up(tmp_path: Path) -> None:
     async with terminals(tmp_path) as (terminal, *_), Sink() as slack:
         await terminal.type(begin)
         await terminal.read_until("every event")
-        env = tmp_path / ".env"
+        env = tmp_path / "my-router" / ".env"
         env.write_text(re.sub(r"(?m)^SLACK_URL=.*$", f"SLACK_URL={slack.url}/services/T0/B0/x", env.read_text()))
         await terminal.type(check)
         said = await terminal.read_until("took the message")

@@ -353,7 +353,7 @@ def _warn_of_references(node: Node, reading: Reading) -> None:
                 scalar,
                 "unresolved-reference",
                 f"{named(found[0])} stays as it is: references are resolved under sources and destinations only;"
-                ' write {{ "$" }}{ if that is meant',
+                ' a field stands in two braces, such as {{ page.title }}; write {{ "$" }}{ where ${ is meant',
             )
 
 

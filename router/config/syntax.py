@@ -32,7 +32,12 @@ _OTHER_SPACE = re.compile("[\u00a0\u2000-\u200b\u202f\u3000\ufeff]")
 _OTHER_INDENT = re.compile(rf"(?<=[\n\r]){_OTHER_SPACE.pattern}")
 _KEY_BEFORE = re.compile(r"[ ]*(?:-[ ]+)*[\w.-]+[ ]*")
 _TAG = re.compile(r"![^\s,\]}]*")
+_NO_SPACE = re.compile(r"[\w.-]+:(?!//)\S")
+_BLOCK_BEGINS = re.compile(r":[ ]+[|>][-+0-9]*[ ]*(?:#.*)?$")
 _BEYOND_UNICODE = re.compile(r"\\U(?!0010|000)[0-9a-fA-F]{8}")
+
+_NO_COLON = "there is no ':' behind the key in this line; expected 'key: value'"
+_SPACE_BEHIND_COLON = "a ':' behind a key needs a space behind it"
 
 
 def read_yaml(text: str, loader: Any = LOADER) -> tuple[Node | None, list[SyntaxTrouble]]:
@@ -85,7 +90,12 @@ def _in_our_words(error: yaml.MarkedYAMLError, text: str) -> SyntaxTrouble:
     if "unexpected end of stream" in problem and error.context_mark is not None:
         opening = Place(error.context_mark.line + 1, error.context_mark.column + 1)
         return SyntaxTrouble(opening, "the quote that opens here is never closed; end the text with the same quote")
-    found = _at_start(error, text) or _other_space(error, text, place) or _by_surroundings(text, index, place)
+    found = (
+        _at_start(error, text)
+        or _other_space(error, text, place)
+        or _no_colon(error, text)
+        or _by_surroundings(text, index, place)
+    )
     if found is not None:
         return found
     return SyntaxTrouble(place, _sentence(context, problem, text, index, error))
@@ -124,6 +134,24 @@ def other_space(character: str) -> str:
     return f"the character U+{ord(character):04X} stands here, which looks like a space; put a plain space in its place"
 
 
+def _no_colon(error: yaml.MarkedYAMLError, text: str) -> SyntaxTrouble | None:
+    """A line that is no key is found at its end, or at the next one; what is wrong stands in the line itself."""
+    if "could not find expected ':'" not in str(error.problem) or error.context_mark is None:
+        return None
+    line, column = position(text, error.context_mark.index)
+    lines = LINE_BREAK.split(text)
+    key = lines[line - 1][column - 1 :]
+    if without_space := _NO_SPACE.match(key):
+        return SyntaxTrouble(Place(line, column + without_space.end() - 2), _SPACE_BEHIND_COLON)
+    above = next((each for each in reversed(lines[: line - 1]) if each.strip()), "")
+    if _BLOCK_BEGINS.search(above):
+        return SyntaxTrouble(
+            Place(line, column),
+            "this seems to be a part of the text above; indent it further than the key of that text",
+        )
+    return SyntaxTrouble(Place(line, column), _NO_COLON)
+
+
 def _by_surroundings(text: str, index: int, place: Place) -> SyntaxTrouble | None:
     line_start = index - (place.column - 1)
     line = LINE_BREAK.split(text[line_start:], maxsplit=1)[0]
@@ -155,8 +183,8 @@ def _line_above(text: str, line_start: int, place: Place, before: str) -> Syntax
     own_column = len(before) - len(before.lstrip(" -")) + 1
     if re.match(r"-[\w]", rest):
         return SyntaxTrouble(Place(number, column), "a '-' that begins an entry of a list needs a space behind it")
-    if re.match(r"[\w.-]+:(?!//)\S", rest):
-        return SyntaxTrouble(Place(number, column + rest.index(":")), "a ':' behind a key needs a space behind it")
+    if without_space := _NO_SPACE.match(rest):
+        return SyntaxTrouble(Place(number, column + without_space.end() - 2), _SPACE_BEHIND_COLON)
     if own_column > column and re.match(r"[\w.-]+:\s", rest):
         return SyntaxTrouble(
             Place(place.line, own_column),
@@ -164,9 +192,7 @@ def _line_above(text: str, line_start: int, place: Place, before: str) -> Syntax
             f" {column}, or put that value in quotes if it goes on here",
         )
     if ":" not in above:
-        return SyntaxTrouble(
-            Place(number, column), "there is no ':' behind the key in this line; expected 'key: value'"
-        )
+        return SyntaxTrouble(Place(number, column), _NO_COLON)
     return None
 
 
@@ -194,8 +220,6 @@ def _sentence(context: str, problem: str, text: str, index: int, error: yaml.Mar
         return f"the {'{' if end == '}' else '['} that opens{opened} needs a ',' or '{end}' here"
     if "block mapping" in context or "block collection" in context:
         return _indentation(context, text, index, opened)
-    if "simple key" in context or "could not find expected ':'" in problem:
-        return f"the line{opened} has no ':' behind its key; expected 'key: value'"
     if "block scalar" in context:
         return "only an indentation number, + or - can stand behind | or >; the text begins on the next line"
     if "directive" in context or "YAML document" in problem or "directive" in problem:

@@ -20,7 +20,7 @@ _OPENING = re.compile(r"\{[{%#]")
 _RAW = re.compile(r"\{%[-+]?\s*raw\s*[-+]?%\}")
 _END_OF_RAW = re.compile(r"\{%[-+]?\s*endraw\s*[-+]?%\}")
 _CLOSING = {"{{": "}}", "{%": "%}", "{#": "#}"}
-_SINGLE_BRACES = re.compile(rf"(?<![{{$\\])\{{\s*((?:{'|'.join(_WORDS)})(?:\.\w+)+)\s*\}}+")
+_SINGLE_BRACES = re.compile(rf"(?<![{{\\])\$?\{{\s*((?:{'|'.join(_WORDS)})(?:\.\w+)+)\s*\}}+")
 _DATE = re.compile(r"""\|\s*date\s*\(\s*(["'])([^"'%]+)\1\s*\)""")
 
 

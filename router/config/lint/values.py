@@ -9,7 +9,7 @@ from router.config.nodes import Entry, Mapping, Node, Scalar
 from router.config.nodes import Sequence as ListNode
 from router.config.problems import named
 from router.config.reading import Reading
-from router.documented import Kind, kind_of_field, telling_fields
+from router.documented import Kind, fields_below, kind_of_field, telling_fields
 from router.messages.expressions import Comparison
 from router.payload import JSON
 
@@ -34,6 +34,8 @@ class Values:
         kind = self._kind(path)
         if kind is not None:
             self._wish(path, kind, node)
+        else:
+            self._object(path, node)
 
     def keys(self, path: str, entries: Collection[Entry]) -> None:
         """Look at the keys of a table; of several that cannot be found the first is told."""
@@ -47,7 +49,11 @@ class Values:
         """Say what is wrong with a comparison in an expression, where a text never equals a number."""
         path = ".".join(comparison.path)
         kind, value = self._kind(path), comparison.value
-        if kind is None or value is None or _is_of(kind, value):
+        if value is None:
+            return None
+        if kind is None:
+            return _never_an_object(path, value)
+        if _is_of(kind, value):
             return None
         if kind is Kind.NUMBER and isinstance(value, str) and _NUMBER.fullmatch(value):
             return f"{path} is a number, and a number is never equal to a text; write {value.strip()} without quotes"
@@ -74,6 +80,17 @@ class Values:
                 self._equal(path, kind, entry.value)
             elif operator in _ORDERS and isinstance(entry.value, Scalar):
                 self._order(path, kind, operator, entry.value)
+
+    def _object(self, path: str, node: Node) -> None:
+        """Of what has fields of its own, look at the texts and numbers that it should be equal to."""
+        if not isinstance(node, Mapping):
+            for scalar in _items(node):
+                if scalar.value is not None and (sentence := _never_an_object(path, scalar.value)) is not None:
+                    self._warn(scalar, sentence)
+            return
+        for operator, entry in node.entries.items():
+            if operator == "not" or operator in _EQUALITIES:
+                self._object(path, entry.value)
 
     def _equal(self, path: str, kind: Kind, node: Node) -> None:
         for scalar in _items(node):
@@ -124,6 +141,14 @@ def _never_equal(path: str, kind: Kind, text: str) -> str:
     better = [each for each in others if ("@" in text) == each.endswith(".email")] or others
     hint = f"; such a text may be in {' or '.join(better)}" if better else ""
     return f"{path} is {_NUMBER_EXAMPLE} and never {named(text)}{hint}"
+
+
+def _never_an_object(path: str, value: JSON) -> str | None:
+    is_number = not isinstance(value, bool) and _NUMBER.fullmatch(str(value)) is not None
+    fields = fields_below(path.split("."), as_number=is_number)
+    if not fields:
+        return None
+    return f"{path} has fields of its own, and is never {named(_written(value))}; ask for {' or '.join(fields)}"
 
 
 def _written(value: JSON) -> str:
