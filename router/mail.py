@@ -56,7 +56,7 @@ class Mailbox:
 
     def __init__(self, text: str) -> None:
         if text.count("@") > 1 and ("," in text or ";" in text):
-            raise ValueError("these are several addresses; write them as a list: [ada@example.com, ops@example.com]")
+            raise ValueError("this is no valid address but several; write a list: [ada@example.com, ops@example.com]")
         name, address = _taken_apart(text)
         local, at, domain = address.rpartition("@")
         if not at or not local or not domain:

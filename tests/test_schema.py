@@ -60,6 +60,7 @@ MEANS_SOMETHING_WRONG = {
         "template-too-long",
     },
     "keys that are of use only beside others": {"rule-body-nobody-takes", "source-api", "source-api-query"},
+    "addresses, of which the schema looks for the @ alone": {"several-addresses"},
     "how it is written, of which a parsed file knows nothing": {"yaml-duplicate-key", "yaml-question-mark"},
 }
 """Bad files that the schema takes: it sees the form of single values, and these are wrong by what they mean."""
