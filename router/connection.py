@@ -90,6 +90,15 @@ class Connection:
         """Break off, whatever is under way."""
         self._stream.close()
 
+    def leave(self) -> asyncio.Future[None] | None:
+        """Close as soon as the peer has taken what it was told; with a future where that is not at once."""
+        if not self._stream.writing():
+            self.close()
+            return None
+        told = self._stream.write(b"")
+        told.add_done_callback(lambda _: self.close())
+        return told
+
     async def serve(self) -> None:
         """Answer requests until either side has enough."""
         try:
@@ -136,8 +145,8 @@ class Connection:
         if isinstance(self._stream, PatientStream):
             coming = self._stream.next_bytes(most)
         else:
-            coming = self._stream.read_bytes(most, partial=True)
-        if cast("asyncio.Future[bytes]", coming).done():
+            coming = cast("asyncio.Future[bytes]", self._stream.read_bytes(most, partial=True))
+        if coming.done():
             await asyncio.sleep(0)  # who sends as fast as we read leaves the others a turn
         self._reader.feed(await coming)
 

@@ -135,15 +135,17 @@ class Listener:
         self._server.stop()
 
     async def drain(self, grace: float = 30.0) -> None:
-        """Wait for open requests, for `grace` seconds at most; then close what is left."""
+        """Wait for open requests and unread answers, for `grace` seconds at most; then close what is left."""
         self.is_draining = True
-        for connection in self._connections - self._open:
-            connection.close()
+        leaving = [left for each in self._connections - self._open if (left := each.leave()) is not None]
         try:
             async with asyncio.timeout(grace):
                 await self._idle.wait()
+                if leaving:
+                    await asyncio.wait(leaving)
         except TimeoutError:
-            log.warning("request.cut_off", extra={"count": len(self._open)})
+            unread = sum(not left.done() for left in leaving)
+            log.warning("request.cut_off", extra={"count": len(self._open) + unread})
         for stream in list(self._partings):
             stream.close()
         for connection in list(self._connections):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
-from collections.abc import Awaitable
-from typing import Any
+from typing import Any, cast
 
+from tornado.concurrent import chain_future
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, StreamClosedError
+
+log = logging.getLogger("router.listener")
 
 
 class Outbox:
     """
-    Streams with something to send: all that is said in one turn of the loop goes out behind it.
+    Streams with something to send: what `send` is given in one turn of the loop goes out behind it.
 
     Requests that share a commit are answered in the same turn. Their answers are sent one right after the other, while
     what that needs stays in the processor's cache: this saves 7 % of the time of a request.
@@ -30,7 +33,11 @@ class Outbox:
     def _send(self) -> None:
         streams, self._streams = self._streams, []
         for stream in streams:
-            stream.send_said()
+            try:
+                stream.send_said()
+            except Exception:  # the others have something to send too
+                log.exception("answer.failed")
+                stream.close()
 
 
 class PatientStream(IOStream):
@@ -53,23 +60,36 @@ class PatientStream(IOStream):
         self._is_heard = False
         self._is_tornados = False
 
-    def next_bytes(self, most: int) -> Awaitable[bytes]:
+    def next_bytes(self, most: int) -> asyncio.Future[bytes]:
         """
-        Wait for what comes next.
+        Wait for what comes next; nothing is read before the peer has taken what it was told.
 
         Raises:
             StreamClosedError: Nothing comes any more.
         """
-        if self._is_tornados:
-            return self.read_bytes(most, partial=True)
-        if self.closed():
+        if self.closed() and not self._is_tornados:  # Tornado may still have something that came before
             raise StreamClosedError(real_error=self.error)
-        if not self._is_heard:
+        self._most = most
+        asked = self._asked = self._loop.create_future()
+        if self._is_tornados:
+            self._read_on()
+        elif not self._is_heard:
             self._is_heard = True
             self.io_loop.add_handler(self.socket, self._take, IOLoop.READ)
-        self._most = most
-        self._asked = self._loop.create_future()
-        return self._asked
+        return asked
+
+    def _read_on(self, _written: asyncio.Future[None] | None = None) -> None:
+        """Have Tornado read for whoever asked, unless something still waits to be sent: at the end it would be lost."""
+        asked = self._asked
+        if asked is None or (self.writing() and not self.closed()):
+            return
+        self._asked = None
+        try:
+            coming = cast("asyncio.Future[bytes]", self.read_bytes(self._most, partial=True))
+        except Exception as error:  # noqa: BLE001 - it is handed to the one who asked
+            asked.set_exception(error)
+        else:
+            chain_future(coming, asked)
 
     def _take(self, _socket: socket.socket, _events: int) -> None:
         """Something can be read, or the end is there."""
@@ -96,7 +116,7 @@ class PatientStream(IOStream):
 
     def send(self, data: bytes) -> asyncio.Future[None] | None:
         """
-        Have this sent behind this turn of the loop; with a future only where it has to wait for its peer.
+        Have this sent behind this turn of the loop; once Tornado has taken over, it is written, with a future.
 
         Raises:
             StreamClosedError: There is nobody to send to.
@@ -125,7 +145,9 @@ class PatientStream(IOStream):
         self._leave()
         self._is_tornados = True
         said, self._said = self._said, b""
-        return super().write(said + data if said else data)
+        written = super().write(said + data if said else data)
+        written.add_done_callback(self._read_on)
+        return written
 
     def close_fd(self) -> None:
         self._leave()

@@ -15,6 +15,7 @@ import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -24,6 +25,7 @@ from router.intake import Limits
 from router.listener import Bounds, Listener
 from router.payload import parse_body
 from router.signature import sign
+from router.streams import PatientStream
 from tests.fakes import Clock
 from tests.ingress_parts import PAGE, TOKEN, Parts, parts, signed
 from tests.waiting import until
@@ -693,20 +695,47 @@ async def test_a_slow_head_is_closed(start: Start) -> None:
     assert site.listener.open_connections == 1
 
 
+HEALTH = b"GET /healthz HTTP/1.1\r\n\r\n"
+
+
 @contextlib.asynccontextmanager
-async def asking_without_reading(site: Site) -> AsyncIterator[socket.socket]:
-    """A peer that has asked 500 times, and has more answers coming than there is room for on the way."""
-    loop = asyncio.get_running_loop()
+async def peer_that_reads_nothing(site: Site) -> AsyncIterator[tuple[socket.socket, PatientStream]]:
+    """A connection with little room on the way: its end there, and ours."""
     with socket.socket() as peer:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         peer.setblocking(False)
-        await loop.sock_connect(peer, ("127.0.0.1", site.listener.port))
+        await asyncio.get_running_loop().sock_connect(peer, ("127.0.0.1", site.listener.port))
         await until(lambda: site.listener.open_connections == 1)
         [connection] = site.listener._connections
-        connection._stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        await loop.sock_sendall(peer, b"GET /healthz HTTP/1.1\r\n\r\n" * 500)
-        await until(connection._stream.writing)
+        stream = connection._stream
+        assert isinstance(stream, PatientStream)
+        stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        yield peer, stream
+
+
+@contextlib.asynccontextmanager
+async def asking_without_reading(site: Site) -> AsyncIterator[socket.socket]:
+    """A peer that has asked 500 times, and has more answers coming than there is room for on the way."""
+    async with peer_that_reads_nothing(site) as (peer, stream):
+        await asyncio.get_running_loop().sock_sendall(peer, HEALTH * 500)
+        await until(stream.writing)
         yield peer
+
+
+async def fill(peer: socket.socket, stream: PatientStream, most: int = 10_000) -> int:
+    """Ask, one request after the other, until an answer has to wait for its peer; how often."""
+    for count in range(most):
+        if stream.writing():
+            return count
+        answered = partial(_has_answered, stream, stream._asked)
+        await asyncio.get_running_loop().sock_sendall(peer, HEALTH)
+        await until(answered)
+    return most
+
+
+def _has_answered(stream: PatientStream, asked: asyncio.Future[bytes] | None) -> bool:
+    """Somebody has asked anew what comes next, or an answer has to wait."""
+    return stream.writing() or stream._asked not in (asked, None)
 
 
 async def test_a_peer_that_does_not_read_its_answers_is_closed(start: Start) -> None:
@@ -727,6 +756,21 @@ async def test_a_peer_that_reads_its_answers_late_is_served_on(start: Start) -> 
         await loop.sock_sendall(late, request(headers=signed(delivery="d-2")))
         assert await _statuses(late, 2) == [b"200"] * 2
     assert [len(event.body) > 90_000 for event in site.parts.store.events] == [True, False]
+
+
+async def test_a_peer_that_reads_its_last_answer_late_gets_all_of_it(start: Start) -> None:
+    """The connection is closed behind it, not before."""
+    site = start()
+    async with peer_that_reads_nothing(site) as (peer, stream):
+        most = await fill(peer, stream) - 1
+    await until(lambda: site.listener.open_connections == 0)
+    async with peer_that_reads_nothing(site) as (peer, stream):
+        assert await fill(peer, stream, most) == most
+        await asyncio.get_running_loop().sock_sendall(
+            peer, HEALTH.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        )
+        await until(lambda: stream.writing() or stream.closed())
+        assert await _statuses(peer, most + 1) == [b"200"] * (most + 1)
 
 
 async def _statuses(peer: socket.socket, count: int) -> list[bytes]:
@@ -936,6 +980,22 @@ async def test_an_orderly_end(start: Start) -> None:
     await drained
     assert await waiting.is_closed()
     assert [event.upstream_id for event in site.parts.store.events] == ["d-1", "d-2"]
+
+
+async def test_an_answer_that_waits_for_its_peer_goes_out_before_the_end(start: Start) -> None:
+    """What was promised should be known; who does not read at all is left after the grace."""
+    site = start()
+    async with peer_that_reads_nothing(site) as (late, stream):
+        count = await fill(late, stream)
+        site.listener.stop()
+        drained = asyncio.ensure_future(site.listener.drain(5))
+        assert await _statuses(late, count) == [b"200"] * count
+        await drained
+        assert await asyncio.get_running_loop().sock_recv(late, 100) == b""
+    async with peer_that_reads_nothing(other := start()) as (silent, stream):
+        await fill(silent, stream)
+        await other.listener.drain(0.05)
+        assert stream.closed()
 
 
 async def test_a_body_that_never_ends_does_not_hold_up_the_end(start: Start) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import cast
 
 import pytest
 from tornado.iostream import StreamClosedError
@@ -95,6 +96,33 @@ async def test_whoever_takes_nothing_is_waited_for(pair: Pair) -> None:
     await waiting
 
 
+async def test_whoever_took_all_of_it_late_is_heard_again(pair: Pair) -> None:
+    """Although somebody had asked what comes next before it turned out that the rest has to wait."""
+    pair.stream.send(MUCH)
+    asked = pair.stream.next_bytes(100)
+    await asyncio.sleep(0)
+    await asyncio.get_running_loop().sock_sendall(pair.peer, b"hello")
+    assert await pair.all_of(len(MUCH)) == MUCH
+    assert await asked == b"hello"
+    asked = pair.stream.next_bytes(100)
+    await asyncio.get_running_loop().sock_sendall(pair.peer, b"again")
+    assert await asked == b"again"
+
+
+@pytest.mark.parametrize("is_asked_late", [False, True])
+async def test_who_says_nothing_more_still_gets_the_rest(pair: Pair, is_asked_late: bool) -> None:
+    """Its end is heard only behind what it was told."""
+    pair.stream.send(MUCH)
+    if is_asked_late:
+        await asyncio.sleep(0)
+    asked = pair.stream.next_bytes(100)
+    await asyncio.sleep(0)
+    pair.peer.shutdown(socket.SHUT_WR)
+    assert await pair.all_of(len(MUCH)) == MUCH
+    with pytest.raises(StreamClosedError):
+        await asked
+
+
 async def test_a_peer_that_is_gone_keeps_nothing_from_the_others(outbox: Outbox, pair: Pair) -> None:
     """Whatever its socket says."""
     ours, theirs = socket.socketpair()
@@ -105,6 +133,31 @@ async def test_a_peer_that_is_gone_keeps_nothing_from_the_others(outbox: Outbox,
     await asyncio.sleep(0)
     assert pair.arrived() == b"somebody does"
     assert gone.closed()
+
+
+class Broken:
+    """A stream with a bug."""
+
+    is_closed = False
+
+    def send_said(self) -> None:
+        raise ValueError("a bug")
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+async def test_a_bug_with_one_peer_silences_no_other(
+    outbox: Outbox, pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged, and this one is closed."""
+    broken = Broken()
+    outbox.add(cast("PatientStream", broken), asyncio.get_running_loop())
+    pair.stream.send(b"hello")
+    await asyncio.sleep(0)
+    assert pair.arrived() == b"hello"
+    assert broken.is_closed
+    assert [record.getMessage() for record in caplog.records] == ["answer.failed"]
 
 
 async def test_nothing_can_be_said_to_who_is_closed(pair: Pair) -> None:
