@@ -73,7 +73,7 @@ class Ingress:
     Decides about requests: `screen` when the head is in, `accept` when the body is.
 
     Args:
-        configuration: Gives the current rule set; asked once per event, so that one rule set judges it.
+        configuration: Gives the current rule set; asked when an event is judged, so that one rule set judges it.
         directory: What is known of people, spaces and pages; what events teach goes there.
         free_bytes: Tells the free bytes on the disk of the store; asked at most once a second. None: not watched.
 
@@ -225,10 +225,11 @@ class Ingress:
     async def _store_judged(self, event: Event, facts: dict[str, Any], received: _Received) -> Answer:
         """Judge an event and store it with its deliveries, in one commit; then hand them to the lanes."""
         configuration = self._configuration()
+        source = configuration.sources.get(event.source, received.source)
         if event.ruleset != configuration.hash:  # loaded meanwhile
             event = replace(event, ruleset=configuration.hash)
-        deliveries = self._judge(event, facts, received.source, configuration)
-        taught = taught_by(event, received.source)
+        deliveries = self._judge(event, facts, source, configuration)
+        taught = taught_by(event, source)
         turn = self._turns.take() if deliveries else None
         handing_over: Callable[[], None] | None = None
         try:

@@ -508,6 +508,19 @@ async def test_an_event_that_was_read_before_a_reload_and_judged_after_it_names_
     assert judged == [("docs", old.hash), ("audit", built.rules.hash)]
 
 
+async def test_what_a_file_says_of_spaces_counts_with_its_rules() -> None:
+    """Not what the file said that was in use when the request was read."""
+    built = parts()
+    rules = RULES.replace("  - name: pages\n", "  - name: pages\n    when: {space.code: new}\n")
+    of_source = "  spaces:\n    spaces: {42: {code: %s}}\n"
+    built.rules = configuration(rules.replace("  spaces:\n", of_source % "old"))
+    source = built.rules.sources["spaces"]
+    built.rules = configuration(rules.replace("  spaces:\n", of_source % "new"))
+    body = b'{"page":{"id":5148,"space":{"id":42}}}'
+    assert (await built.ingress.accept(source, signed(body), body)).status == 200
+    assert built.store.events[0].facts["rules"] == ["pages"]
+
+
 async def test_conditions_see_the_body() -> None:
     """A rule with `when` matches by what the body says."""
     built = parts()
