@@ -183,6 +183,12 @@ class _LineHandler(logging.StreamHandler[TextIO]):
         self._thread = 0
 
     def emit(self, record: logging.LogRecord) -> None:
+        try:
+            if record.args:  # others give what they close or change a moment later
+                record.msg, record.args = record.getMessage(), None
+        except Exception:  # noqa: BLE001 - as every handler does: a line that cannot be made must not stop the program
+            self.handleError(record)
+            return
         self._records.append(record)
         if record.levelno >= logging.ERROR or not self._is_written_later():
             self._write()
@@ -216,7 +222,7 @@ class _LineHandler(logging.StreamHandler[TextIO]):
     def _line(self, record: logging.LogRecord) -> str:
         try:
             return self.format(record) + self.terminator
-        except Exception:  # noqa: BLE001 - the same; and the other lines are written all the same
+        except Exception:  # noqa: BLE001 - a line that cannot be made takes no other with it
             self.handleError(record)
             return ""
 

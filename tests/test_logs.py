@@ -82,10 +82,23 @@ def test_outside_of_a_loop_nothing_waits(stream: Stream) -> None:
 
 
 async def test_a_line_of_another_thread_is_written_at_once(stream: Stream) -> None:
-    """Behind those that came before."""
+    """Behind those that came before, also while the loop turns."""
+
+    def elsewhere() -> list[str]:
+        log.info("second")
+        return stream.all_actions
+
     log.info("first")
-    await asyncio.to_thread(log.info, "second")
-    assert stream.all_actions == ["first", "second"]
+    assert await asyncio.get_running_loop().run_in_executor(None, elsewhere) == ["first", "second"]
+
+
+async def test_a_line_tells_what_was_when_it_was_logged(stream: Stream) -> None:
+    """Libraries log what they close or change in the same turn."""
+    told = ["open"]
+    log.info("it.is.%s", told)
+    told[0] = "closed"
+    await asyncio.sleep(0)
+    assert "it.is.['open']" in stream.writes[0]
 
 
 def test_a_loop_that_ends_takes_no_line_with_it(stream: Stream) -> None:
